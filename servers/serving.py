@@ -1,6 +1,6 @@
 """Run any server of the suite: over stdio or streamable HTTP, from its command line to its exit code.
 
-A server is a `Program`: its name, its options and a function that builds it. `run(PROGRAM)` is all that its `__main__` says.
+A server is a `Program`: its name, its options and a function that builds it. `run(PROGRAM)` is all its `__main__` says.
 Exit codes: 0 served and stopped · 1 a bug · 2 the options cannot be used.
 """
 
