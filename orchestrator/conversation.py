@@ -29,6 +29,7 @@ from orchestrator.events import (
 )
 from orchestrator.messages import Call, Message, Result, Stop, Usage, failed
 
+NO_USAGE = Usage()
 UNKNOWN_OUTCOME = (
     "outcome unknown: the call was started, and the program stopped before its result arrived. It may have taken "
     "effect. Check with a reading tool before you repeat it, and tell the user."
@@ -56,7 +57,7 @@ class Turn:
     steps: int = 0
     stop: Stop | None = None
     calls: tuple[PendingCall, ...] = ()
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
 
     @property
     def pending(self) -> tuple[PendingCall, ...]:
@@ -84,7 +85,7 @@ class Conversation:
     turn: Turn | None = None
     ended: TurnFinished | None = None
     """How the last turn ended, if none is open."""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
 
     @property
     def unanswered(self) -> bool:

@@ -19,7 +19,7 @@ class Model(Protocol):
     """Answers requests."""
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
-        """Stream deltas to `emit` and return the whole answer. Raises `ModelError`; nothing is kept of a broken answer."""
+        """Stream deltas to `emit` and return the whole answer. Raises `ModelError`; a broken answer is dropped whole."""
         ...
 
 
@@ -138,14 +138,17 @@ class Store(Protocol):
         ...
 
     async def claim(self, conversation_id: str, turn_id: str, owner: str) -> TurnRef:
-        """Take an open turn over: from now on only the new claim can write. Raises `NotFound`, `Conflict` if it is over."""
+        """Take an open turn over: from now on only the new claim can write.
+
+        Raises `NotFound`, and `Conflict` if the turn is over.
+        """
         ...
 
     async def append(self, turn: TurnRef, events: Sequence[DurableEvent]) -> list[Recorded]:
         """Store the events in one transaction and return them with their numbers.
 
         What is already recorded under the same key is left out (a safe retry). `TurnFinished` closes the turn.
-        Raises `Fenced` if another owner took the turn over or it is finished, `StoreError` if the disk does not take it.
+        Raises `Fenced` if another owner took the turn over or it is finished, `StoreError` if the disk fails.
         """
         ...
 
