@@ -1,0 +1,76 @@
+"""The only writer of a conversation: first the disk, then memory, then the watchers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import anyio
+
+from orchestrator.conversation import Conversation, fold
+from orchestrator.events import DurableEvent, LiveEvent, Recorded, TurnStarted
+from orchestrator.ports import Feed, Store, TurnRef
+
+
+class Journal:
+    """One open turn of one conversation, and all that may be added to it.
+
+    `conversation` is always the fold of what is on disk. Tasks may emit at the same time; each event goes through all
+    three stations before the next one begins, so every watcher sees the order of the disk.
+    """
+
+    def __init__(self, store: Store, feed: Feed, turn: TurnRef, conversation: Conversation) -> None:
+        self.conversation = conversation
+        self.turn = turn
+        self._store = store
+        self._feed = feed
+        self._line = anyio.Lock()
+        self._news = anyio.Condition()
+
+    @classmethod
+    async def begin(
+        cls, store: Store, feed: Feed, conversation_id: str, turn_id: str, owner: str, started: TurnStarted
+    ) -> Journal:
+        """Open a new turn with its first event. Raises `NotFound`, and `Conflict` if another turn is open."""
+        turn = await store.begin(conversation_id, turn_id, owner, started)
+        return await cls._of(store, feed, turn)
+
+    @classmethod
+    async def claim(cls, store: Store, feed: Feed, conversation_id: str, turn_id: str, owner: str) -> Journal:
+        """Take over a turn that is open. Raises `NotFound`, and `Conflict` if it is over."""
+        turn = await store.claim(conversation_id, turn_id, owner)
+        return await cls._of(store, feed, turn)
+
+    @classmethod
+    async def _of(cls, store: Store, feed: Feed, turn: TurnRef) -> Journal:
+        events = await store.events(turn.conversation_id)
+        return cls(store, feed, turn, fold(turn.conversation_id, events))
+
+    async def emit(self, event: DurableEvent | LiveEvent) -> None:
+        """Record the event (or only show it, if it is live). Raises `Fenced` if another process took the turn over."""
+        if isinstance(event, LiveEvent):
+            self._feed.publish(self._shown(event))
+            return
+        # Once the disk may have it, memory must have it too: a cancelled caller waits these few milliseconds.
+        with anyio.CancelScope(shield=True):
+            async with self._line:
+                for recorded in await self._store.append(self.turn, [event]):
+                    self.conversation = self.conversation.after(recorded)
+                    self._feed.publish(recorded)
+            async with self._news:
+                self._news.notify_all()
+
+    async def until(self, holds: Callable[[Conversation], bool]) -> None:
+        """Return as soon as the conversation is such that `holds`."""
+        async with self._news:
+            while not holds(self.conversation):
+                await self._news.wait()
+
+    def _shown(self, event: LiveEvent) -> Recorded:
+        return Recorded(
+            conversation_id=self.turn.conversation_id,
+            turn_id=self.turn.turn_id,
+            seq=self.conversation.seq,
+            at=datetime.now(UTC),
+            event=event,
+        )

@@ -1,0 +1,117 @@
+"""The journal in memory: the same promises as on disk but for outliving the process. For tests and trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from orchestrator.errors import Conflict, Fenced, NotFound
+from orchestrator.events import DurableEvent, Recorded, TurnFinished, TurnStarted
+from orchestrator.messages import text_of
+from orchestrator.ports import Head, TurnRef
+
+TITLE_LENGTH = 80
+
+
+@dataclass
+class _Claim:
+    turn_id: str
+    owner: str
+    epoch: int = 1
+
+
+@dataclass
+class _Kept:
+    created: datetime
+    updated: datetime
+    title: str = ""
+    turns: int = 0
+    open: _Claim | None = None
+    events: list[Recorded] = field(default_factory=list[Recorded])
+    keys: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+
+class MemoryStore:
+    """`ports.Store` that forgets everything with the process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+
+    async def create(self, conversation_id: str) -> None:
+        if conversation_id in self._kept:
+            raise Conflict(f"There is a conversation {conversation_id} already.")
+        now = datetime.now(UTC)
+        self._kept[conversation_id] = _Kept(created=now, updated=now)
+
+    async def heads(self, limit: int = 50) -> list[Head]:
+        newest = sorted(self._kept, key=lambda name: self._kept[name].updated, reverse=True)
+        return [await self.head(name) for name in newest[:limit]]
+
+    async def head(self, conversation_id: str) -> Head:
+        kept = self._find(conversation_id)
+        return Head(
+            id=conversation_id,
+            title=kept.title,
+            created=kept.created,
+            updated=kept.updated,
+            turns=kept.turns,
+            open_turn=kept.open.turn_id if kept.open else "",
+            owner=kept.open.owner if kept.open else "",
+        )
+
+    async def events(self, conversation_id: str, after: int = 0) -> list[Recorded]:
+        return self._find(conversation_id).events[after:]
+
+    async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> TurnRef:
+        kept = self._find(conversation_id)
+        if kept.open:
+            raise Conflict(f"Conversation {conversation_id} has a turn that is not finished.", "Resume or cancel it.")
+        kept.open = _Claim(turn_id, owner)
+        kept.turns += 1
+        if isinstance(started, TurnStarted):
+            kept.title = kept.title or text_of(started.content)[:TITLE_LENGTH]
+        turn = TurnRef(conversation_id, turn_id, epoch=1)
+        await self.append(turn, [started])
+        return turn
+
+    async def claim(self, conversation_id: str, turn_id: str, owner: str) -> TurnRef:
+        claim = self._find(conversation_id).open
+        if claim is None or claim.turn_id != turn_id:
+            raise Conflict(f"Turn {turn_id} is over.")
+        claim.epoch += 1
+        claim.owner = owner
+        return TurnRef(conversation_id, turn_id, claim.epoch)
+
+    async def append(self, turn: TurnRef, events: Sequence[DurableEvent]) -> list[Recorded]:
+        kept = self._find(turn.conversation_id)
+        if kept.open is None or (kept.open.turn_id, kept.open.epoch) != (turn.turn_id, turn.epoch):
+            raise Fenced(f"Turn {turn.turn_id} was taken over by another process, or is finished.")
+        recorded: list[Recorded] = []
+        for event in events:
+            if (turn.turn_id, event.key) not in kept.keys:
+                kept.keys.add((turn.turn_id, event.key))
+                recorded.append(self._record(turn, kept, event))
+            if isinstance(event, TurnFinished):
+                kept.open = None
+        return recorded
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _record(self, turn: TurnRef, kept: _Kept, event: DurableEvent) -> Recorded:
+        kept.updated = datetime.now(UTC)
+        recorded = Recorded(
+            conversation_id=turn.conversation_id,
+            turn_id=turn.turn_id,
+            seq=len(kept.events) + 1,
+            at=kept.updated,
+            event=event,
+        )
+        kept.events.append(recorded)
+        return recorded
+
+    def _find(self, conversation_id: str) -> _Kept:
+        if conversation_id not in self._kept:
+            raise NotFound(f"There is no conversation {conversation_id!r}.", "See `orchestrator conversations list`.")
+        return self._kept[conversation_id]
