@@ -57,6 +57,7 @@ class Turn:
     steps: int = 0
     stop: Stop | None = None
     calls: tuple[PendingCall, ...] = ()
+    answers: tuple[QuestionAnswered, ...] = ()
     usage: Usage = NO_USAGE
 
     @property
@@ -115,6 +116,8 @@ class Conversation:
                 return self._with_call(event.call_id, result=event.result)._results_sent()
             case TurnFinished():
                 return replace(self._closed(event), turn=None, ended=event)
+            case QuestionAnswered() if self.turn:
+                return replace(self, turn=replace(self.turn, answers=(*self.turn.answers, event)))
             case QuestionAsked() | QuestionAnswered():
                 return self
             case TextDelta() | ThinkingDelta() | ToolInputDelta() | ToolProgress() | AnswerRetried():

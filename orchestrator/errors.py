@@ -110,6 +110,11 @@ class ModelOverloaded(ModelError):
 
     code = "model_overloaded"
 
+    def __init__(self, message: str, advice: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, advice)
+        self.retry_after = retry_after
+        """How many seconds the provider asks us to wait, if it says so."""
+
 
 class ModelUnreachable(ModelError):
     """Nothing answered at the provider's address."""

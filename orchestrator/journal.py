@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import anyio
 
 from orchestrator.conversation import Conversation, fold
-from orchestrator.events import DurableEvent, LiveEvent, Recorded, TurnStarted
+from orchestrator.events import DurableEvent, LiveEvent, Recorded, TurnFinished, TurnStarted
 from orchestrator.ports import Feed, Store, TurnRef
 
 
@@ -49,7 +49,7 @@ class Journal:
     async def emit(self, event: DurableEvent | LiveEvent) -> None:
         """Record the event (or only show it, if it is live). Raises `Fenced` if another process took the turn over."""
         if isinstance(event, LiveEvent):
-            self._feed.publish(self._shown(event))
+            self._feed.publish(self._shown(event, self.conversation.seq))
             return
         # Once the disk may have it, memory must have it too: a cancelled caller waits these few milliseconds.
         with anyio.CancelScope(shield=True):
@@ -66,11 +66,15 @@ class Journal:
             while not holds(self.conversation):
                 await self._news.wait()
 
-    def _shown(self, event: LiveEvent) -> Recorded:
+    def announce(self, event: TurnFinished) -> None:
+        """Show the watchers an end that cannot be recorded (the disk is full, another process has the turn)."""
+        self._feed.publish(self._shown(event, self.conversation.seq + 1))
+
+    def _shown(self, event: DurableEvent | LiveEvent, seq: int) -> Recorded:
         return Recorded(
             conversation_id=self.turn.conversation_id,
             turn_id=self.turn.turn_id,
-            seq=self.conversation.seq,
+            seq=seq,
             at=datetime.now(UTC),
             event=event,
         )

@@ -19,7 +19,7 @@ class Model(Protocol):
     """Answers requests."""
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
-        """Stream deltas to `emit` and return the whole answer. Raises `ModelError`; a broken answer is dropped whole."""
+        """Stream deltas to `emit` and return the answer. Raises `ModelError`; a broken answer is dropped whole."""
         ...
 
 

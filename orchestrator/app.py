@@ -1,0 +1,119 @@
+"""`open_app(config)`: the only room that knows all the others, and puts them together."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from orchestrator import turn
+from orchestrator.approvals import HumanDesk, HumanGate
+from orchestrator.config import Config
+from orchestrator.context.plan import ContextSettings, plan
+from orchestrator.conversation import Conversation
+from orchestrator.conversations import Conversations
+from orchestrator.engine.local import LocalEngine
+from orchestrator.feed.local import LocalFeed
+from orchestrator.journal import Journal
+from orchestrator.messages import Request, Tool
+from orchestrator.models.claude import ClaudeModel, has_credentials
+from orchestrator.models.retrying import RetryingModel
+from orchestrator.policy.rules import Policy
+from orchestrator.ports import Model, Toolbox
+from orchestrator.store.sqlite import SqliteStore
+from orchestrator.tools.toolbox import open_toolbox
+
+
+@dataclass(frozen=True)
+class App:
+    """The house with the lights on."""
+
+    conversations: Conversations
+    toolbox: Toolbox
+    config: Config
+    model: str
+    """The model that is asked."""
+    endpoint: str
+    """Where it is asked."""
+    simulated: bool
+    """Whether the simulator answers, because there is no credential."""
+
+
+@asynccontextmanager
+async def open_app(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[App]:
+    """Open everything that a turn needs, and close it at the end; turns that still run stay open in the journal.
+
+    Servers start in the background. Without a credential in `env` the simulator is started and answers.
+    Raises `StoreError` if the history cannot be opened.
+    """
+    threading.Thread(target=importlib.import_module, args=("anthropic",), name="warm-up", daemon=True).start()
+    async with AsyncExitStack() as stack:
+        store = SqliteStore(config.data_dir / "journal.db")
+        stack.push_async_callback(store.close)
+        endpoint, simulated = await choose_endpoint(config, env, stack)
+        claude = sign_in(endpoint, env, simulated)
+        stack.push_async_callback(claude.close)
+        toolbox = await stack.enter_async_context(
+            open_toolbox(
+                config.mcp_servers,
+                env=env,
+                state_dir=config.data_dir / "servers",
+                max_parallel=config.limits.max_parallel_calls,
+                max_result_chars=config.limits.max_result_chars,
+            )
+        )
+        conversations = Conversations(store, LocalFeed(), crew_of(config, toolbox, RetryingModel(claude)))
+        async with anyio.create_task_group() as tasks:
+            conversations.engine = LocalEngine(tasks, conversations.run_turn)
+            yield App(conversations, toolbox, config, config.model.name, endpoint, simulated)
+            tasks.cancel_scope.cancel()
+
+
+async def choose_endpoint(config: Config, env: Mapping[str, str], stack: AsyncExitStack) -> tuple[str, bool]:
+    """Return where the model is asked (empty: the provider's own address), and whether that is the simulator."""
+    endpoint = config.model.base_url or env.get("ANTHROPIC_BASE_URL", "")
+    if endpoint or has_credentials(env):
+        return endpoint, False
+    from simulator.app import Settings
+    from simulator.serving import running
+
+    return await stack.enter_async_context(running(Settings())), True
+
+
+def sign_in(endpoint: str, env: Mapping[str, str], simulated: bool) -> ClaudeModel:
+    """Return the model's client: it signs with what the SDK finds in the environment, or not at all."""
+    if simulated:
+        return ClaudeModel(base_url=endpoint, api_key="simulator")
+    return ClaudeModel(base_url=endpoint or None, signed=has_credentials(env))
+
+
+def crew_of(config: Config, toolbox: Toolbox, model: Model) -> Callable[[Journal], turn.Crew]:
+    """Return the function that says who takes part in the turn of a journal."""
+    suite = {name for name, server in config.mcp_servers.items() if server.suite}
+    policy = Policy(
+        deny=config.policy.deny,
+        ask=config.policy.ask,
+        allow=config.policy.allow,
+        trusted=frozenset(suite | set(config.policy.trust)),
+    )
+    settings = ContextSettings(model=config.model.name, max_tokens=config.model.max_tokens)
+
+    def planned(conversation: Conversation, tools: tuple[Tool, ...]) -> Request:
+        return plan(conversation, tools, settings)
+
+    def crew(journal: Journal) -> turn.Crew:
+        return turn.Crew(
+            model=model,
+            toolbox=toolbox,
+            gate=HumanGate(journal, policy),
+            desk=HumanDesk(journal),
+            plan=planned,
+            max_steps=config.limits.max_steps,
+            start_seconds=config.limits.start_seconds,
+        )
+
+    return crew

@@ -1,0 +1,213 @@
+"""What every door calls: start a turn, resume it, cancel it, decide, answer, watch, look things up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from pydantic import JsonValue
+
+from orchestrator import turn
+from orchestrator.conversation import fold
+from orchestrator.errors import Conflict, Fenced, NotFound, OrchestratorError, StoreError, UsageError
+from orchestrator.events import ApprovalResolved, DurableEvent, QuestionAnswered, Recorded, TurnFinished, TurnStarted
+from orchestrator.journal import Journal
+from orchestrator.messages import Image, Text
+from orchestrator.ports import Engine, Feed, Head, Store
+
+log = logging.getLogger(__name__)
+
+BUG = "This program failed; the log has the details."
+
+
+@dataclass(frozen=True)
+class Started:
+    """A turn that runs. Watching the conversation after `seq` shows all of it."""
+
+    conversation_id: str
+    turn_id: str
+    seq: int
+
+
+class Conversations:
+    """All conversations of one store. `crew` says who takes part in the turn of a journal."""
+
+    def __init__(self, store: Store, feed: Feed, crew: Callable[[Journal], turn.Crew]) -> None:
+        self._store = store
+        self._feed = feed
+        self._crew = crew
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._open: dict[str, Journal] = {}
+        self.engine: Engine | None = None
+
+    async def start_turn(self, content: Sequence[Text | Image], conversation_id: str | None = None) -> Started:
+        """Record the user's message and set its turn going; a new conversation if none is named.
+
+        Raises `UsageError` for an empty message, `NotFound`, and `Conflict` while another turn is open.
+        """
+        if not any(not isinstance(part, Text) or part.text.strip() for part in content):
+            raise UsageError("The message is empty.", "Say something, and nothing was sent.")
+        if conversation_id is None:
+            conversation_id = new_id("c")
+            await self._store.create(conversation_id)
+        return await self._begin(conversation_id, TurnStarted(content=tuple(content)))
+
+    async def resume(self, conversation_id: str) -> Started | None:
+        """Go on with what is unfinished: the open turn, or a message that got no answer. None if there is nothing."""
+        head = await self._store.head(conversation_id)
+        if head.open_turn:
+            events = await self._store.events(conversation_id)
+            first = next(event.seq for event in events if event.turn_id == head.open_turn)
+            await self._submit(conversation_id, head.open_turn)
+            return Started(conversation_id, head.open_turn, first - 1)
+        if fold(conversation_id, await self._store.events(conversation_id)).unanswered:
+            return await self._begin(conversation_id, TurnStarted())
+        return None
+
+    async def cancel(self, conversation_id: str) -> None:
+        """Stop the open turn, wherever it stands. Raises `NotFound`, and `Conflict` if none is open."""
+        turn_id = await self._open_turn(conversation_id)
+        if self.engine:
+            await self.engine.cancel(turn_id)
+        finished = TurnFinished(reason="cancelled", detail="Cancelled by the user.")
+        await self._write(conversation_id, turn_id, finished)
+
+    async def decide(self, conversation_id: str, call_id: str, allowed: bool, note: str = "") -> None:
+        """Answer an approval. Raises `NotFound`, and `Conflict` if nothing waits for it."""
+        event = ApprovalResolved(call_id=call_id, allowed=allowed, note=note)
+        await self._reply(conversation_id, event)
+
+    async def answer(
+        self,
+        conversation_id: str,
+        question_id: str,
+        action: Literal["accept", "decline", "cancel"],
+        values: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        """Answer a server's question. Raises `NotFound`, and `Conflict` if nothing waits for it."""
+        event = QuestionAnswered(question_id=question_id, action=action, values=dict(values or {}))
+        await self._reply(conversation_id, event)
+
+    @asynccontextmanager
+    async def watch(self, conversation_id: str, after: int = 0) -> AsyncGenerator[AsyncIterator[Recorded]]:
+        """Give what was recorded after `after`, then what happens, each durable event once. It never ends by itself."""
+
+        async def everything(live: AsyncIterator[Recorded]) -> AsyncGenerator[Recorded]:
+            seq = after
+            for recorded in await self._store.events(conversation_id, after):
+                seq = recorded.seq
+                yield recorded
+            async for recorded in live:
+                if recorded.event.live or recorded.seq > seq:
+                    seq = max(seq, recorded.seq)
+                    yield recorded
+
+        async with self._feed.watch(conversation_id) as live:  # first the live ones, so that none is missed between
+            events = everything(live)
+            try:
+                yield events
+            finally:
+                await events.aclose()
+
+    async def heads(self, limit: int = 50) -> list[Head]:
+        """Return the conversations, last touched first."""
+        return await self._store.heads(limit)
+
+    async def events(self, conversation_id: str) -> list[Recorded]:
+        """Return all that was recorded. Raises `NotFound`."""
+        return await self._store.events(conversation_id)
+
+    async def find(self, name: str) -> Head:
+        """Return the conversation with this id, with an id that begins so, or the `last` one. Raises `NotFound`."""
+        heads = await self._store.heads(limit=10_000)
+        matching = heads[:1] if name == "last" else [head for head in heads if head.id.startswith(name)]
+        exact = [head for head in matching if head.id == name]
+        if len(exact or matching) == 1:
+            return (exact or matching)[0]
+        what = f"{len(matching)} conversations begin with" if matching else "There is no conversation"
+        raise NotFound(f"{what} {name!r}.", "See `orchestrator conversations list`.")
+
+    async def run_turn(self, conversation_id: str, turn_id: str) -> None:
+        """Run an open turn to its end: the task boundary, where a failure becomes an event."""
+        try:
+            journal = await Journal.claim(self._store, self._feed, conversation_id, turn_id, self._owner)
+        except Conflict:
+            return  # it ended before it could be run
+        self._open[turn_id] = journal
+        try:
+            await self._run(journal)
+        finally:
+            del self._open[turn_id]
+
+    async def _run(self, journal: Journal) -> None:
+        try:
+            await turn.run(journal, self._crew(journal))
+        except Exception as error:  # the task boundary: whatever happened, the turn must end
+            failure = cause(error)
+            if not isinstance(failure, OrchestratorError):
+                log.error("turn %s failed", journal.turn.turn_id, exc_info=error)
+            try:
+                await journal.emit(failed_by(failure))
+            except (Fenced, StoreError):  # it cannot be recorded here, but whoever watches must know
+                log.warning("the end of turn %s is not recorded: %s", journal.turn.turn_id, failure)
+                journal.announce(failed_by(failure))
+
+    async def _begin(self, conversation_id: str, started: TurnStarted) -> Started:
+        turn_id = new_id("t")
+        journal = await Journal.begin(self._store, self._feed, conversation_id, turn_id, self._owner, started)
+        await self._submit(conversation_id, turn_id)
+        return Started(conversation_id, turn_id, journal.conversation.seq - 1)
+
+    async def _submit(self, conversation_id: str, turn_id: str) -> None:
+        assert self.engine is not None, "open_app connects the engine"
+        await self.engine.submit(conversation_id, turn_id)
+
+    async def _reply(self, conversation_id: str, event: ApprovalResolved | QuestionAnswered) -> None:
+        """Record a human's answer where the turn runs; a turn that runs nowhere is set going again."""
+        turn_id = await self._open_turn(conversation_id)
+        running = turn_id in self._open
+        await self._write(conversation_id, turn_id, event)
+        if not running:
+            await self._submit(conversation_id, turn_id)
+
+    async def _write(self, conversation_id: str, turn_id: str, event: DurableEvent) -> None:
+        journal = self._open.get(turn_id)
+        try:
+            if journal is None:
+                journal = await Journal.claim(self._store, self._feed, conversation_id, turn_id, self._owner)
+            await journal.emit(event)
+        except Conflict as error:
+            raise Conflict(f"The turn of conversation {conversation_id} is over.", "There is nothing to do.") from error
+
+    async def _open_turn(self, conversation_id: str) -> str:
+        head = await self._store.head(conversation_id)
+        if not head.open_turn:
+            raise Conflict(f"No turn of conversation {conversation_id} is open.", "There is nothing to do.")
+        return head.open_turn
+
+
+def new_id(kind: str) -> str:
+    """Return a new id: `c` for a conversation, `t` for a turn."""
+    return f"{kind}_{uuid.uuid4().hex[:16]}"
+
+
+def cause(error: BaseException) -> BaseException:
+    """Return the error that counts among those of tasks that failed together: ours before bugs, the first of them."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    leaves = [cause(one) for one in group.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, OrchestratorError)), leaves[0])
+
+
+def failed_by(failure: BaseException) -> TurnFinished:
+    """Return the end of a turn that an error brought about."""
+    if isinstance(failure, OrchestratorError):
+        return TurnFinished(reason="failed", detail=str(failure), code=failure.code)
+    return TurnFinished(reason="failed", detail=f"{BUG} ({type(failure).__name__})", code="bug")

@@ -1,0 +1,86 @@
+"""What goes wrong between us and a Messages API, in our words: the one border where the SDK's errors are translated."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import (
+    ModelCut,
+    ModelError,
+    ModelOverloaded,
+    ModelRefusedKey,
+    ModelRejected,
+    ModelUnreachable,
+)
+
+if TYPE_CHECKING:
+    from anthropic import APIStatusError
+
+LATER = {"overloaded_error", "rate_limit_error", "api_error", "timeout_error"}
+"""Error types that may pass by themselves (docs/api/errors)."""
+
+
+@contextmanager
+def translated(endpoint: str) -> Generator[None]:
+    """Raise the SDK's and the transport's errors as a `ModelError` that names the cause and the next step."""
+    import anthropic
+    import httpx2
+
+    try:
+        yield
+    except anthropic.APIStatusError as error:
+        raise status_error(error, endpoint) from error
+    except anthropic.APITimeoutError as error:
+        raise ModelUnreachable(f"{endpoint} did not answer in time.", "Try again, or check the network.") from error
+    except anthropic.APIConnectionError as error:
+        cause = error.__cause__ or error
+        advice = "Check the network and ANTHROPIC_BASE_URL."
+        raise ModelUnreachable(f"{endpoint} cannot be reached ({type(cause).__name__}).", advice) from error
+    except httpx2.TransportError as error:
+        raise ModelCut(f"The connection to {endpoint} broke in the middle of the answer.", "Try again.") from error
+    except (ValueError, AssertionError, AttributeError, TypeError) as error:
+        advice = "Check that ANTHROPIC_BASE_URL is a Messages API."
+        raise ModelCut(f"{endpoint} answered with something that is not the Messages API.", advice) from error
+
+
+def status_error(error: APIStatusError, endpoint: str) -> ModelError:
+    """Return our error for an HTTP status, or for an error event in the middle of a stream (status 200)."""
+    said = f"{error.status_code} {error.type or ''}".strip() + f": {short(error)}"
+    if error.status_code == 200:
+        if error.type in LATER:
+            return ModelOverloaded(f"{endpoint} broke its answer off ({error.type}).", "Try again in a moment.")
+        return ModelRejected(f"{endpoint} broke its answer off ({said}).", "Change the request.")
+    if error.status_code in (401, 403):
+        return ModelRefusedKey(f"{endpoint} does not accept the key ({said}).", "Check ANTHROPIC_API_KEY.")
+    if error.error_code == "enforced_spend_limit_reached" or error.status_code == 402:
+        return ModelRejected(f"The spending limit is reached ({said}).", "Raise it with the provider.")
+    if error.status_code in (408, 409, 429) or error.status_code >= 500:
+        wait = retry_after(error)
+        when = f"It asks to wait {wait:g} s." if wait else "Try again in a moment."
+        return ModelOverloaded(f"{endpoint} cannot answer now ({said}).", when, wait)
+    return ModelRejected(f"{endpoint} does not accept the request ({said}).", "See `orchestrator doctor`.")
+
+
+def short(error: APIStatusError) -> str:
+    """Return what the provider said, in one short line (a proxy may answer with a whole page)."""
+    text = " ".join((error.api_message or error.message or "").split())
+    return text if len(text) <= 300 else text[:300] + "…"
+
+
+def retry_after(error: APIStatusError) -> float | None:
+    """Return the seconds of a `retry-after` header, given as seconds or as a date (RFC 9110 §10.2.3)."""
+    header = error.response.headers.get("retry-after", "")
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        then = parsedate_to_datetime(header)
+    except (ValueError, TypeError):
+        return None
+    sent = error.response.headers.get("date")
+    now = parsedate_to_datetime(sent) if sent else None
+    return max(0.0, (then - now).total_seconds()) if now else None

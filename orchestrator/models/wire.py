@@ -1,0 +1,137 @@
+"""Between our words and those of the Messages API (https://platform.claude.com/docs/en/api/messages). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, assert_never
+
+from orchestrator.messages import (
+    Answer,
+    Block,
+    Call,
+    Image,
+    Message,
+    Opaque,
+    Request,
+    Result,
+    Stop,
+    Text,
+    Tool,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from anthropic.types.beta import BetaMessage, BetaUsage
+
+Wire = dict[str, Any]
+"""A JSON object as it goes over the wire."""
+
+STOPS: dict[str | None, Stop] = {
+    "end_turn": "done",
+    "stop_sequence": "done",
+    "tool_use": "calls",
+    "max_tokens": "length",
+    "pause_turn": "paused",
+    "refusal": "refused",
+    "model_context_window_exceeded": "window",
+}
+EPHEMERAL = {"type": "ephemeral"}
+PLAIN_TEXT = {"type", "text"}
+PLAIN_CALL = {"type", "id", "name", "input"}
+
+
+def body(request: Request) -> Wire:
+    """Return the arguments of `beta.messages.stream`.
+
+    Two cache breakpoints: the system prompt (which covers the tools before it), and the moving end of the history,
+    which the API sets by itself (docs/build-with-claude/prompt-caching).
+    """
+    fields: Wire = {
+        "model": request.model,
+        "max_tokens": request.max_tokens,
+        "messages": messages(request.messages),
+        "cache_control": EPHEMERAL,
+    }
+    if request.system:
+        fields["system"] = [{"type": "text", "text": request.system, "cache_control": EPHEMERAL}]
+    if request.tools:
+        fields["tools"] = [definition(tool) for tool in request.tools]
+    return fields
+
+
+def definition(tool: Tool) -> Wire:
+    """Return a tool as the model is offered it."""
+    return {
+        "name": tool.name,
+        "description": tool.description or tool.title or tool.name,
+        "input_schema": tool.input_schema,
+    }
+
+
+def messages(history: Iterable[Message]) -> list[Wire]:
+    """Return the history as it is sent: neighbours of one role are one message, nothing is empty."""
+    sent: list[Wire] = []
+    for message in history:
+        content = [block(one) for one in message.content if not (isinstance(one, Text) and not one.text.strip())]
+        if sent and sent[-1]["role"] == message.role:
+            sent[-1]["content"].extend(content)
+        elif content:
+            sent.append({"role": message.role, "content": content})
+    return sent
+
+
+def block(one: Block) -> Wire:
+    """Return one block as it is sent."""
+    match one:
+        case Text():
+            return {"type": "text", "text": one.text}
+        case Image():
+            source = {"type": "base64", "media_type": one.media_type, "data": one.data}
+            return {"type": "image", "source": source}
+        case Call():
+            return {"type": "tool_use", "id": one.id, "name": one.tool, "input": one.arguments}
+        case Result():
+            content = [block(part) for part in one.content] or [{"type": "text", "text": "(no output)"}]
+            error = {"is_error": True} if one.is_error else {}
+            return {"type": "tool_result", "tool_use_id": one.call_id, "content": content, **error}
+        case Opaque():
+            return dict(one.wire)
+        case _:
+            assert_never(one)
+
+
+def read_block(wire: Wire) -> Block:
+    """Return a block that the model sent; what we have no word for is kept to the letter."""
+    match wire:
+        case {"type": "text", "text": str(text)} if wire.keys() == PLAIN_TEXT:
+            return Text(text=text)
+        case {"type": "tool_use", "id": str(call_id), "name": str(name), "input": dict()} if wire.keys() == PLAIN_CALL:
+            return Call(id=call_id, tool=name, arguments=wire["input"])
+        case _:
+            return Opaque(wire=wire)
+
+
+def answer(message: BetaMessage, request_id: str) -> Answer:
+    """Return what the model said."""
+    blocks = tuple(read_block(one.to_dict()) for one in message.content)
+    return Answer(
+        message=Message(role="assistant", content=blocks),
+        stop=STOPS.get(message.stop_reason, "unknown"),
+        usage=usage(message.usage),
+        model=str(message.model),
+        message_id=message.id,
+        request_id=request_id,
+    )
+
+
+def usage(wire: BetaUsage) -> Usage:
+    """Return the tokens of one request."""
+    written = wire.cache_creation_input_tokens or 0
+    hour = (wire.cache_creation.ephemeral_1h_input_tokens or 0) if wire.cache_creation else 0
+    return Usage(
+        input_tokens=wire.input_tokens or 0,
+        output_tokens=wire.output_tokens or 0,
+        cache_read_tokens=wire.cache_read_input_tokens or 0,
+        cache_write_5m_tokens=max(0, written - hour),
+        cache_write_1h_tokens=hour,
+    )

@@ -1,0 +1,109 @@
+"""THE LOOP: ask the model, run the calls it asks for, until it has said its last word.
+
+All state is the journal's fold, so starting, resuming after a crash, and going on after an approval are the same thing:
+look at what happened, do what comes next. Nothing here remembers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import anyio
+
+from orchestrator.conversation import UNKNOWN_OUTCOME, Conversation, PendingCall, Turn
+from orchestrator.events import StepFinished, ToolFinished, ToolStarted, TurnEnd, TurnFinished
+from orchestrator.journal import Journal
+from orchestrator.messages import Call, Request, Result, Stop, Tool, failed
+from orchestrator.ports import Desk, Gate, Model, Toolbox
+
+ENDS: dict[Stop, tuple[TurnEnd, str]] = {
+    "done": ("done", ""),
+    "length": ("length", "The answer reached the token limit. Ask to go on, or raise model.max_tokens."),
+    "window": ("length", "The context window is full."),
+    "refused": ("refused", "The model refused to answer."),
+    "unknown": ("failed", "The model stopped for a reason that this version does not know."),
+}
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who takes part in a turn."""
+
+    model: Model
+    toolbox: Toolbox
+    gate: Gate
+    desk: Desk
+    plan: Callable[[Conversation, tuple[Tool, ...]], Request]
+    max_steps: int = 50
+    start_seconds: float = 0.0
+    """How long servers that are still starting are waited for."""
+
+
+async def run(journal: Journal, crew: Crew) -> None:
+    """Bring the open turn to its end.
+
+    Raises `ModelError`, `StoreError`, `Fenced`; then the turn is still open and may be run again. Being cancelled
+    leaves it open as well.
+    """
+    await crew.toolbox.settled(crew.start_seconds)
+    while not (turn := open_turn(journal)).answered:
+        if turn.pending:
+            await answer_calls(journal, crew, turn.pending)
+        elif turn.steps >= crew.max_steps:
+            detail = f"The turn took {turn.steps} steps, as many as limits.max_steps allows."
+            await journal.emit(TurnFinished(reason="limit", detail=detail, code="max_steps"))
+            return
+        else:
+            await ask_model(journal, crew, turn.steps + 1)
+    reason, detail = ENDS[turn.stop or "done"]
+    await journal.emit(TurnFinished(reason=reason, detail=detail))
+
+
+async def ask_model(journal: Journal, crew: Crew, step: int) -> None:
+    """One step: one request, one whole answer in the journal."""
+    request = crew.plan(journal.conversation, crew.toolbox.tools())
+    answer = await crew.model.ask(request, journal.emit)
+    await journal.emit(StepFinished(step=step, **dict(answer)))
+
+
+async def answer_calls(journal: Journal, crew: Crew, pending: tuple[PendingCall, ...]) -> None:
+    """Give every pending call its result, all at the same time."""
+    async with anyio.create_task_group() as tasks:
+        for one in pending:
+            tasks.start_soon(answer_call, journal, crew, one, name=f"call {one.call.id}")
+
+
+async def answer_call(journal: Journal, crew: Crew, one: PendingCall) -> None:
+    """Give one call its result, whatever becomes of it: run, refused, unknown, or of unknown outcome."""
+    began = time.monotonic()
+    result = await outcome(journal, crew, one)
+    await journal.emit(ToolFinished(call_id=one.call.id, result=result, seconds=time.monotonic() - began))
+
+
+async def outcome(journal: Journal, crew: Crew, one: PendingCall) -> Result:
+    """Return the call's result; before it runs, its start is on disk."""
+    call = one.call
+    tool = find(crew.toolbox, call)
+    if one.started and not (tool and tool.repeatable):  # ... by a process that stopped before the result came
+        return failed(call.id, UNKNOWN_OUTCOME)
+    if one.started or tool is None:  # of an unknown tool the toolbox says so, and names the nearest
+        return await crew.toolbox.call(call, crew.desk)
+    verdict = await crew.gate.allows(call, tool)
+    if not verdict.allowed:
+        return failed(call.id, verdict.why)
+    await journal.emit(ToolStarted(call_id=call.id, tool=call.tool, why=verdict.why))
+    return await crew.toolbox.call(call, crew.desk)
+
+
+def find(toolbox: Toolbox, call: Call) -> Tool | None:
+    """Return the tool that the call means."""
+    return next((tool for tool in toolbox.tools() if tool.name == call.tool), None)
+
+
+def open_turn(journal: Journal) -> Turn:
+    """Return the turn that the journal was opened for."""
+    turn = journal.conversation.turn
+    assert turn is not None, "the journal of a finished turn is not run"
+    return turn
