@@ -1,0 +1,189 @@
+"""What every store promises; each implementation passes the same tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import anyio
+import apsw
+import pytest
+
+from orchestrator.errors import Conflict, Fenced, NotFound, StoreError
+from orchestrator.events import DurableEvent, ToolFinished, ToolStarted, TurnFinished, TurnStarted
+from orchestrator.messages import Text, failed
+from orchestrator.ports import Store
+from orchestrator.store.memory import MemoryStore
+from orchestrator.store.sqlite import SqliteStore
+
+pytestmark = pytest.mark.anyio
+
+HELLO = TurnStarted(content=(Text(text="hello there"),))
+DONE = TurnFinished(reason="done")
+
+
+def started(number: int) -> DurableEvent:
+    return ToolStarted(call_id=f"call {number}", tool="notes__write", why="the test")
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerator[Store]:
+    made = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "deep" / "journal.db")
+    yield made
+    await made.close()
+
+
+async def test_what_is_appended_comes_back_equal_and_numbered(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t", "me", HELLO)
+    events = [started(1), ToolFinished(call_id="call 1", result=failed("call 1", "no\0 \u2028 é 𝔘"), seconds=0.25)]
+    recorded = await store.append(turn, events)
+    assert [one.seq for one in recorded] == [2, 3]
+    back = await store.events("c")
+    assert [one.event for one in back] == [HELLO, *events]
+    assert back[1:] == recorded
+    assert await store.events("c", after=2) == recorded[1:]
+
+
+async def test_concurrent_appends_leave_no_gap(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t", "me", HELLO)
+    async with anyio.create_task_group() as tasks:
+        for number in range(100):
+            tasks.start_soon(store.append, turn, [started(number)])
+    events = await store.events("c")
+    assert [one.seq for one in events] == list(range(1, 102))
+    assert len({one.event.key for one in events}) == 101
+
+
+async def test_the_same_event_is_recorded_once(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t", "me", HELLO)
+    assert len(await store.append(turn, [started(1)])) == 1
+    assert await store.append(turn, [started(1)]) == []
+    assert len(await store.events("c")) == 2
+
+
+async def test_who_lost_the_turn_is_fenced_and_writes_nothing(store: Store) -> None:
+    await store.create("c")
+    mine = await store.begin("c", "t", "me", HELLO)
+    theirs = await store.claim("c", "t", "they")
+    with pytest.raises(Fenced):
+        await store.append(mine, [started(1)])
+    await store.append(theirs, [started(2)])
+    assert [one.event for one in await store.events("c")] == [HELLO, started(2)]
+    assert (await store.head("c")).owner == "they"
+
+
+async def test_a_conversation_has_one_open_turn_at_most(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t1", "me", HELLO)
+    with pytest.raises(Conflict):
+        await store.begin("c", "t2", "me", HELLO)
+    await store.append(turn, [DONE])
+    await store.begin("c", "t2", "me", HELLO)
+    assert (await store.head("c")).turns == 2
+
+
+async def test_a_finished_turn_takes_nothing_more(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t", "me", HELLO)
+    await store.append(turn, [DONE])
+    assert (await store.head("c")).open_turn == ""
+    with pytest.raises(Fenced):
+        await store.append(turn, [started(1)])
+    with pytest.raises(Conflict):
+        await store.claim("c", "t", "me")
+
+
+async def test_conversations_are_listed_last_touched_first_by_their_first_words(store: Store) -> None:
+    for name in ("a", "b", "c"):
+        await store.create(name)
+    await store.begin("a", "t", "me", HELLO)
+    heads = await store.heads()
+    assert [head.id for head in heads][0] == "a"
+    assert (heads[0].title, heads[0].open_turn, heads[0].turns) == ("hello there", "t", 1)
+    assert len(await store.heads(limit=2)) == 2
+
+
+async def test_what_does_not_exist_is_named(store: Store) -> None:
+    await store.create("c")
+    with pytest.raises(Conflict):
+        await store.create("c")
+    for nothing in (store.head("no"), store.events("no"), store.begin("no", "t", "me", HELLO)):
+        with pytest.raises(NotFound, match="'no'"):
+            await nothing
+    assert await store.events("c") == []
+
+
+async def test_one_bad_append_takes_no_other_with_it(store: Store) -> None:
+    await store.create("c")
+    lost = await store.begin("c", "t", "me", HELLO)
+    turn = await store.claim("c", "t", "me")
+    refused = 0
+
+    async def fenced() -> None:
+        nonlocal refused
+        with pytest.raises(Fenced):
+            await store.append(lost, [started(0)])
+        refused += 1
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(1, 40):
+            tasks.start_soon(store.append, turn, [started(number)])
+            tasks.start_soon(fenced)
+    assert refused == 39
+    assert len(await store.events("c")) == 40
+
+
+async def test_two_windows_on_one_file_see_each_others_events(tmp_path: Path) -> None:
+    one, two = SqliteStore(tmp_path / "journal.db"), SqliteStore(tmp_path / "journal.db")
+    try:
+        for store, name in ((one, "a"), (two, "b")):
+            await store.create(name)
+        turns = [await one.begin("a", "ta", "one", HELLO), await two.begin("b", "tb", "two", HELLO)]
+        async with anyio.create_task_group() as tasks:
+            for number in range(50):
+                tasks.start_soon(one.append, turns[0], [started(number)])
+                tasks.start_soon(two.append, turns[1], [started(number)])
+        for store in (one, two):
+            for name in ("a", "b"):
+                assert [event.seq for event in await store.events(name)] == list(range(1, 52))
+    finally:
+        await one.close()
+        await two.close()
+
+
+async def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    await SqliteStore(path).close()
+    with apsw.Connection(str(path)) as database:
+        database.execute("insert into schema_version values (9999)")
+    with pytest.raises(StoreError, match="newer version"):
+        SqliteStore(path)
+
+
+async def test_a_damaged_database_is_said_to_be_damaged_with_a_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"this is not a database" * 1000)
+    with pytest.raises(StoreError, match=r"damaged .*\.recover"):
+        SqliteStore(path)
+
+
+async def test_a_locked_database_is_an_error_that_names_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal.db"
+    await SqliteStore(path).close()
+    monkeypatch.setattr("orchestrator.store.sqlite.PATIENCE_MS", 50)
+    store = SqliteStore(path)
+    other = apsw.Connection(str(path))
+    try:
+        other.execute("begin immediate")
+        with pytest.raises(StoreError, match=r"journal\.db is locked"):
+            await store.create("c")
+        other.execute("rollback")
+        await store.create("c")
+    finally:
+        other.close()
+        await store.close()
