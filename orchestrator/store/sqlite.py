@@ -22,7 +22,7 @@ from orchestrator.events import EVENT, DurableEvent, Recorded, TurnFinished, Tur
 from orchestrator.messages import text_of
 from orchestrator.ports import Head, TurnRef
 from orchestrator.store import migrating
-from orchestrator.store.writer import PATIENCE_MS, Writer
+from orchestrator.store.writer import Writer
 
 T = TypeVar("T")
 TITLE_LENGTH = 80
@@ -34,14 +34,17 @@ from conversations c left join turns t on t.conversation_id = c.id and t.status 
 
 
 class SqliteStore:
-    """`ports.Store` in the file at `path`, which is made if it does not exist."""
+    """`ports.Store` in the file at `path`, which is made if it does not exist.
 
-    def __init__(self, path: Path) -> None:
+    Another process that is writing is waited for `patience_ms`.
+    """
+
+    def __init__(self, path: Path, patience_ms: int = 5_000) -> None:
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            writing = _open(path)
+            writing = _open(path, patience_ms)
             migrating.migrate(writing)
-            self._reading = _open(path)
+            self._reading = _open(path, patience_ms)
         self._path = path
         self._writer = Writer(writing)
         self._lock = threading.Lock()
@@ -126,9 +129,9 @@ class SqliteStore:
             return await anyio.to_thread.run_sync(work)
 
 
-def _open(path: Path) -> apsw.Connection:
+def _open(path: Path, patience_ms: int) -> apsw.Connection:
     database = apsw.Connection(str(path))
-    database.set_busy_timeout(PATIENCE_MS)
+    database.set_busy_timeout(patience_ms)
     for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", "trusted_schema = off"):
         database.execute(f"pragma {pragma}")
     return database

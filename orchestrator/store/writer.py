@@ -18,8 +18,6 @@ import apsw
 T = TypeVar("T")
 
 MOST_PER_COMMIT = 256
-PATIENCE_MS = 5_000
-"""How long we wait for another process that is writing."""
 
 
 class Job:

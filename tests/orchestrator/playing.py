@@ -113,7 +113,7 @@ class Stage:
         return [recorded.event for recorded in await self.store.events("c")]  # type: ignore[misc]
 
 
-async def play(script: Sequence[Line], *events: DurableEvent, refuse: Iterable[str] = ()) -> Stage:
+async def play(script: Sequence[Line], events: Sequence[DurableEvent] = (HELLO,), refuse: Iterable[str] = ()) -> Stage:
     """Run a turn to its end, beginning with `events` that are on disk already, and return the stage."""
     stage = Stage(script, refuse=refuse)
     await stage.prepare(*events)

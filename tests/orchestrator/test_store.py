@@ -36,7 +36,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerato
 async def test_what_is_appended_comes_back_equal_and_numbered(store: Store) -> None:
     await store.create("c")
     turn = await store.begin("c", "t", "me", HELLO)
-    events = [started(1), ToolFinished(call_id="call 1", result=failed("call 1", "no\0 \u2028 é 𝔘"), seconds=0.25)]
+    events = [started(1), ToolFinished(call_id="call 1", result=failed("call 1", "no\0 \u2028 é 𝄞"), seconds=0.25)]
     recorded = await store.append(turn, events)
     assert [one.seq for one in recorded] == [2, 3]
     back = await store.events("c")
@@ -101,7 +101,7 @@ async def test_conversations_are_listed_last_touched_first_by_their_first_words(
         await store.create(name)
     await store.begin("a", "t", "me", HELLO)
     heads = await store.heads()
-    assert [head.id for head in heads][0] == "a"
+    assert heads[0].id == "a"
     assert (heads[0].title, heads[0].open_turn, heads[0].turns) == ("hello there", "t", 1)
     assert len(await store.heads(limit=2)) == 2
 
@@ -170,13 +170,9 @@ async def test_a_damaged_database_is_said_to_be_damaged_with_a_way_out(tmp_path:
         SqliteStore(path)
 
 
-async def test_a_locked_database_is_an_error_that_names_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_locked_database_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
-    await SqliteStore(path).close()
-    monkeypatch.setattr("orchestrator.store.sqlite.PATIENCE_MS", 50)
-    store = SqliteStore(path)
+    store = SqliteStore(path, patience_ms=50)
     other = apsw.Connection(str(path))
     try:
         other.execute("begin immediate")

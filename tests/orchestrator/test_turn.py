@@ -22,7 +22,7 @@ SCRIPT = (
 
 
 async def whole_turn() -> list[DurableEvent]:
-    return await (await play(SCRIPT, HELLO)).events()
+    return await (await play(SCRIPT)).events()
 
 
 WHOLE = anyio.run(whole_turn)
@@ -33,7 +33,7 @@ def results(messages: tuple[Message, ...]) -> list[Result]:
 
 
 async def test_a_turn_runs_all_calls_of_a_step_and_ends_with_the_models_last_word() -> None:
-    stage = await play(SCRIPT, HELLO)
+    stage = await play(SCRIPT)
     conversation = fold("c", await stage.store.events("c"))
     assert sorted(stage.done) == ["read two", "write four", "write one", "write three"]
     assert [block.call_id for block in results(conversation.messages)] == ["a", "b", "c", "d"]
@@ -44,7 +44,7 @@ async def test_a_turn_runs_all_calls_of_a_step_and_ends_with_the_models_last_wor
 async def test_one_call_fails_one_is_unknown_one_denied_and_still_each_has_its_result_in_order() -> None:
     calls = [call(f"n{number}", name=str(number)) for number in range(6)]
     calls[2] = call("n2", "notes__burn")
-    stage = await play((asks(calls), says("Ok.")), HELLO, refuse=["n4"])
+    stage = await play((asks(calls), says("Ok.")), refuse=["n4"])
     conversation = fold("c", await stage.store.events("c"))
     answers = results(conversation.messages)
     assert [one.call_id for one in answers] == [one.id for one in calls]
@@ -56,7 +56,7 @@ async def test_one_call_fails_one_is_unknown_one_denied_and_still_each_has_its_r
 @settings(deadline=None)
 @given(cut=st.integers(min_value=1, max_value=len(WHOLE) - 1))
 def test_a_turn_cut_anywhere_resumes_and_starts_no_call_twice(cut: int) -> None:
-    stage = anyio.run(play, SCRIPT, *WHOLE[:cut])
+    stage = anyio.run(play, SCRIPT, WHOLE[:cut])
     events = anyio.run(stage.events)
     assert sorted(starts(events)) == ["a", "b", "c", "d"]
     assert events[-1] == TurnFinished(reason="done")
@@ -69,7 +69,7 @@ def test_a_call_that_was_started_and_never_finished_is_reported_and_not_run_agai
     before = WHOLE[:cut]
     finished = {event.call_id for event in before if isinstance(event, ToolFinished)}
     unknown = set(starts(before)) - finished
-    stage = anyio.run(play, SCRIPT, *before)
+    stage = anyio.run(play, SCRIPT, before)
     told = {
         event.call_id
         for event in anyio.run(stage.events)
@@ -88,7 +88,7 @@ def test_a_call_that_was_started_and_never_finished_is_reported_and_not_run_agai
 )
 def test_however_a_turn_ends_every_call_is_answered_in_the_next_message(cut: int, end: str) -> None:
     ending = TurnFinished(reason=end)  # type: ignore[arg-type]
-    stage = anyio.run(play, SCRIPT, *WHOLE[:cut], ending)
+    stage = anyio.run(play, SCRIPT, [*WHOLE[:cut], ending])
     conversation = fold("c", anyio.run(stage.store.events, "c"))
     assert not breaches(conversation.messages)
     assert conversation.turn is None
@@ -163,7 +163,7 @@ async def test_a_model_that_fails_leaves_the_turn_open_and_the_message_kept() ->
 async def test_an_answer_cut_within_a_call_never_enters_the_history_and_runs_nothing() -> None:
     message = Message(role="assistant", content=(Text(text="I will"), call("a")))
     cut = asks([]).model_copy(update={"message": message, "stop": "length", "usage": Usage(output_tokens=9)})
-    stage = await play((cut,), HELLO)
+    stage = await play((cut,))
     conversation = fold("c", await stage.store.events("c"))
     assert stage.done == []
     assert [message.role for message in conversation.messages] == ["user"]
