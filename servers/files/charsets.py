@@ -1,0 +1,113 @@
+"""In which characters a file is written, and how its lines end."""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+from typing import Literal
+
+from servers.files.errors import Invalid
+
+LineEnd = Literal["LF", "CRLF", "mixed", "none"]
+GUESSED = 16 * 1024
+"""Bytes of a file that are guessed from, when they are no UTF-8."""
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+WIDE = ("utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-7")
+"""Charsets in which a byte 10 is not a line end."""
+
+
+@dataclass(frozen=True)
+class Charset:
+    """A charset by its Python name."""
+
+    name: str
+
+    @property
+    def wide(self) -> bool:
+        """Whether a line end cannot be found by looking for one byte."""
+        return self.name in WIDE
+
+    @property
+    def shown(self) -> str:
+        """The name for the reader."""
+        return "utf-8 with BOM" if self.name == "utf-8-sig" else self.name
+
+    def decoded(self, raw: bytes, *, whole: bool) -> tuple[str, int]:
+        """Return the text of `raw` and how many bytes at its end are the start of a torn character.
+
+        With `whole` nothing is torn: what does not decode becomes U+FFFD.
+        """
+        decoder = codecs.getincrementaldecoder(self.name)("replace")
+        text = decoder.decode(raw, final=whole)
+        return text, 0 if whole else len(decoder.getstate()[0])
+
+
+UTF8 = Charset("utf-8")
+
+
+def named(encoding: str) -> Charset:
+    """Return the charset that the caller named. Raises `Invalid` when Python has no such text charset."""
+    try:
+        info = codecs.lookup(encoding)
+        if not info._is_text_encoding or len(encoding) > 40:  # pyright: ignore[reportPrivateUsage]  # no other way to ask
+            raise LookupError
+        b"a".decode(info.name, "replace")
+    except (LookupError, ValueError, UnicodeError):
+        raise Invalid("there is no such encoding", "Leave `encoding` out, or name one such as latin-1.") from None
+    return Charset(info.name)
+
+
+def looks_binary(sample: bytes) -> bool:
+    """Say whether the start of a file is of a file without text."""
+    return b"\0" in sample and marked(sample) is None
+
+
+def marked(sample: bytes) -> Charset | None:
+    """Return the charset that a byte order mark announces."""
+    return next((Charset(name) for mark, name in _MARKS if sample.startswith(mark)), None)
+
+
+def detected(sample: bytes, *, whole: bool) -> Charset:
+    """Return the charset of a file that starts with `sample` (all of it if `whole`): its mark, UTF-8, or a guess."""
+    if (charset := marked(sample)) is not None:
+        return charset
+    decoder = codecs.getincrementaldecoder("utf-8")("strict")
+    try:
+        decoder.decode(sample, final=whole)
+    except UnicodeDecodeError:
+        return _guessed(sample[:GUESSED])
+    return UTF8
+
+
+def _guessed(sample: bytes) -> Charset:
+    from charset_normalizer import from_bytes  # 20 ms, and most files are UTF-8
+
+    best = from_bytes(sample, steps=5, chunk_size=512).best()
+    if best is None or best.encoding in WIDE or best.encoding.startswith("utf_"):
+        return Charset("cp1252") if _decodes(sample, "cp1252") else Charset("latin-1")
+    return named(best.encoding)
+
+
+def _decodes(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def line_end(text: str | bytes) -> LineEnd:
+    """Return how the lines of `text` end."""
+    if isinstance(text, bytes):
+        feeds, pairs = text.count(b"\n"), text.count(b"\r\n")
+    else:
+        feeds, pairs = text.count("\n"), text.count("\r\n")
+    if not feeds:
+        return "none"
+    return "LF" if not pairs else "CRLF" if pairs == feeds else "mixed"

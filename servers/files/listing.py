@@ -1,0 +1,116 @@
+"""What a folder holds, in pages."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from servers.files.errors import OutOfTime
+from servers.files.folder import Folder
+from servers.files.globs import Glob
+from servers.files.patience import Patience
+from servers.files.walking import Found, Kind, Skipped, Walk
+
+Sort = Literal["name", "size", "mtime"]
+Position = tuple[float, str]
+"""Where a page ended: the value it is sorted by (0 for names), and the path."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something in a folder."""
+
+    path: str
+    """Relative to the folder."""
+    kind: Kind
+    size: int | None
+    """Bytes; None for what is no file."""
+    mtime: float
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What to list."""
+
+    folder: Folder
+    path: str = ""
+    depth: int = 1
+    glob: str | None = None
+    kind: Literal["file", "dir"] | None = None
+    sort: Sort = "name"
+    hidden: bool = False
+    ignored: bool = False
+    limit: int = 200
+    after: Position | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One page of a listing."""
+
+    entries: tuple[Entry, ...]
+    truncated: Literal["entries", "time"] | None
+    after: Position | None
+    """Where the next page starts; None at the end, and where there is no way to go on."""
+
+
+def listed(listing: Listing, patience: Patience) -> Listed:
+    """Return a page of `listing`. Raises `FilesError` when there is no such folder."""
+    skipped = Skipped()
+    entries: list[Entry] = []
+    try:
+        if listing.sort == "name":
+            for entry in _wanted(listing, patience, skipped):
+                if len(entries) == listing.limit:
+                    return Listed(tuple(entries), "entries", (0, entries[-1].path))
+                entries.append(entry)
+        else:
+            return _sorted_page(listing, patience, skipped)
+    except OutOfTime:
+        if not entries:
+            raise
+        return Listed(tuple(entries), "time", (0, entries[-1].path))
+    return Listed(tuple(entries), "entries" if skipped.crowded else None, None)
+
+
+def _sorted_page(listing: Listing, patience: Patience, skipped: Skipped) -> Listed:
+    """The largest or the newest first; of a folder as large as it may be, only the page is held in memory."""
+    after = listing.after
+
+    def rank(entry: Entry) -> tuple[float, str]:
+        return -float(entry.mtime if listing.sort == "mtime" else entry.size or 0), entry.path
+
+    rest = (entry for entry in _wanted(listing, patience, skipped) if after is None or rank(entry) > after)
+    page = heapq.nsmallest(listing.limit + 1, rest, key=rank)
+    kept = tuple(page[: listing.limit])
+    if len(page) > listing.limit:
+        return Listed(kept, "entries", rank(kept[-1]))
+    return Listed(kept, "entries" if skipped.crowded else None, None)
+
+
+def _wanted(listing: Listing, patience: Patience, skipped: Skipped) -> Iterator[Entry]:
+    after = listing.after[1] if listing.after and listing.sort == "name" else ""
+    walk = Walk(listing.folder, listing.path, listing.depth, listing.hidden, listing.ignored, after)
+    glob = Glob(listing.glob) if listing.glob else None
+    for found in walk.run(patience, skipped):
+        if listing.kind is not None and found.kind != listing.kind:
+            continue
+        if glob is not None and not glob.matches(beneath(found.path, listing.path)):
+            continue
+        if (entry := _entry(found)) is not None:
+            yield entry
+
+
+def beneath(path: str, start: str) -> str:
+    """Return `path` as seen from `start`."""
+    return path.removeprefix(start + "/") if start else path
+
+
+def _entry(found: Found) -> Entry | None:
+    status = found.status()
+    if status is None:
+        return None
+    return Entry(found.path, found.kind, status.st_size if found.kind == "file" else None, status.st_mtime)

@@ -1,0 +1,221 @@
+"""The tools that look: fs_list, fs_read, fs_search, fs_info."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from mcp.types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
+from pydantic import Field
+
+from servers.cleaning import clean_line
+from servers.files.errors import FilesError, Invalid
+from servers.files.listing import Listed, Listing, Sort, listed
+from servers.files.looking import look
+from servers.files.naming import quoted
+from servers.files.patience import Patience
+from servers.files.protocol.texts import As, Reading, read_place
+from servers.files.protocol.threads import in_thread, iso
+from servers.files.reading import Wanted
+from servers.files.results import FileEntry, FileInfo, FileList, FoundLine, FoundLines, SkippedFiles
+from servers.files.searching import Match, Search, Tally, search
+from servers.files.served import Served
+from servers.toolserver import ToolServer
+
+LOOKS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+MOST_BYTES = 1024 * 1024
+FACTS = "files/pages"
+"""The key of the facts about the pages in the result's `_meta`."""
+
+Path = Annotated[str, Field(description="As fs_list shows it.")]
+Glob = Annotated[str | None, Field(description="E.g. `*.md`, `src/**/*.{ts,tsx}`.")]
+Cursor = Annotated[str | None, Field(description="`next` of the page before.")]
+
+
+def add_reading_tools(server: ToolServer[Any], served: Served) -> None:
+    """Give `server` the tools that look at the folders in `served`."""
+    _add_list(server, served)
+    _add_read(server, served)
+    _add_search(server, served)
+    _add_info(server, served)
+
+
+def _add_list(server: ToolServer[Any], served: Served) -> None:
+    @server.tool(title="List a folder", annotations=LOOKS)
+    async def fs_list(
+        path: Path = ".",
+        depth: Annotated[int, Field(ge=1, le=8, description="Above 1: a tree.")] = 1,
+        glob: Glob = None,
+        kind: Literal["file", "dir"] | None = None,
+        sort: Sort = "name",
+        hidden: bool = False,
+        ignored: Annotated[bool, Field(description="Also what .gitignore leaves out.")] = False,
+        limit: Annotated[int, Field(ge=1, le=2000)] = 200,
+        cursor: Cursor = None,
+    ) -> FileList:
+        """List files and folders, in pages."""
+        asked = [path, depth, glob, kind, sort, hidden, ignored]
+        places = served.places(path)
+        if len(places) > 1:
+            return FileList(entries=await in_thread(lambda patience: _folders(served, patience)))
+        after = server.cursors.open(cursor, "fs_list", {"of": asked}) if cursor else None
+        what = Listing(
+            places[0].folder, places[0].path, depth, glob, kind, sort, hidden, ignored, limit, after and tuple(after)
+        )
+        page = await in_thread(lambda patience: listed(what, patience))
+        return FileList(
+            entries=_entries(served, what, page),
+            truncated=page.truncated,
+            next=server.cursors.seal("fs_list", {"of": asked}, page.after) if page.after else None,
+        )
+
+
+def _entries(served: Served, what: Listing, page: Listed) -> list[FileEntry]:
+    return [
+        FileEntry.model_construct(
+            path=served.shown(what.folder, entry.path), kind=entry.kind, size=entry.size, mtime=iso(entry.mtime)
+        )
+        for entry in page.entries
+    ]
+
+
+def _folders(served: Served, patience: Patience) -> list[FileEntry]:
+    return [
+        FileEntry(path=f"{folder.name}:/", kind="dir", mtime=iso(look(folder, "", patience).mtime))
+        for folder in served.folders
+    ]
+
+
+def _add_read(server: ToolServer[Any], served: Served) -> None:
+    @server.tool(title="Read files", annotations=LOOKS, structured_output=False)
+    async def fs_read(
+        path: Path | None = None,
+        paths: Annotated[list[str] | None, Field(max_length=20, description="Several, instead of `path`.")] = None,
+        start_line: Annotated[int, Field(ge=1)] = 1,
+        max_lines: Annotated[int, Field(ge=1, le=100_000)] = 400,
+        tail: Annotated[int | None, Field(ge=1, description="Only the last lines.")] = None,
+        offset: Annotated[int | None, Field(ge=0, description="Byte to go on at, from `next`.")] = None,
+        max_bytes: Annotated[int, Field(ge=16, le=MOST_BYTES)] = 65536,
+        as_: Annotated[As, Field(validation_alias="as")] = "auto",
+        numbers: Annotated[bool, Field(description="Number the lines.")] = False,
+        encoding: str | None = None,
+    ) -> CallToolResult:
+        """Read text, an image, sound or PDF. A header line says which part it is, its sha256, and how to go on."""
+        wanted = Wanted(start_line, max_lines, max_bytes, tail, offset, encoding)
+        if (path is None) == (not paths):
+            raise Invalid("give `path` or `paths`", "One of them, not both.")
+        if path is not None:
+            place = served.place(path)
+            read = await in_thread(lambda patience: read_place(served, place, as_, wanted, numbers, patience))
+            return _result([read])
+        each = await in_thread(lambda patience: _several(served, paths or [], as_, wanted, numbers, patience))
+        return _result(each)
+
+
+def _several(
+    served: Served, paths: list[str], how: As, wanted: Wanted, numbers: bool, patience: Patience
+) -> list[Reading]:
+    """Read one file after the other; one that cannot be read says so in its place."""
+    results: list[Reading] = []
+    room = MOST_BYTES
+    for path in paths:
+        try:
+            if room <= 0:
+                raise Invalid("the answer is full", "Read this file in another call.")
+            read = read_place(served, served.place(path), how, wanted, numbers, patience)
+        except FilesError as error:
+            text = f"[{quoted(path)} · {error.code}: {error}]"
+            read = Reading([TextContent(text=text)], {"path": path, "error": error.code})
+        room -= sum(len(getattr(block, "text", "") or getattr(block, "data", "")) for block in read.blocks)
+        results.append(read)
+    return results
+
+
+def _result(each: list[Reading]) -> CallToolResult:
+    blocks: list[ContentBlock] = [block for read in each for block in read.blocks]
+    return CallToolResult(content=blocks, _meta={FACTS: [read.facts for read in each]})
+
+
+def _add_search(server: ToolServer[Any], served: Served) -> None:
+    @server.tool(title="Search files", annotations=LOOKS)
+    async def fs_search(
+        query: Annotated[str, Field(description="Text; with regex=true an RE2 pattern; for names also `*.md`.")],
+        path: Path = ".",
+        in_: Annotated[Literal["content", "name"], Field(validation_alias="in")] = "content",
+        regex: bool = False,
+        case: Literal["smart", "sensitive", "insensitive"] = "smart",
+        glob: Glob = None,
+        context: Annotated[int, Field(ge=0, le=5, description="Lines around each match.")] = 0,
+        hidden: bool = False,
+        ignored: bool = False,
+        limit: Annotated[int, Field(ge=1, le=1000)] = 100,
+        cursor: Cursor = None,
+    ) -> FoundLines:
+        """Find lines in files, or files by name."""
+        asked = [query, path, in_, regex, case, glob, hidden, ignored]
+        whats = [
+            Search(place.folder, query, place.path, in_ == "name", regex, case, glob, context, hidden, ignored, limit)
+            for place in served.places(path)
+        ]
+        start = server.cursors.open(cursor, "fs_search", {"of": asked}) if cursor else [0, None]
+        found, following = await in_thread(lambda patience: _search(served, whats, start, patience))
+        return found.model_copy(
+            update={"next": server.cursors.seal("fs_search", {"of": asked}, following) if following else None}
+        )
+
+
+def _search(
+    served: Served, whats: list[Search], start: list[Any], patience: Patience
+) -> tuple[FoundLines, list[Any] | None]:
+    """Search one folder after the other; the page, and where the next one starts."""
+    matches: list[FoundLine] = []
+    tally = Tally()
+    first, after = start[0], start[1] and tuple(start[1])
+    truncated, following = None, None
+    for number in range(first, len(whats)):
+        what = whats[number]
+        if len(matches) == what.limit:
+            truncated, following = "rows", [number, None]
+            break
+        page = search(replace(what, limit=what.limit - len(matches), after=after), patience, tally)
+        matches += [_line(served, what, match) for match in page.matches]
+        after = None
+        if page.truncated:
+            truncated, following = page.truncated, [number, page.after]
+            break
+    skipped = SkippedFiles(
+        binary=tally.binary, large=tally.large, ignored=tally.walk.ignored, protected=tally.protected
+    )
+    return FoundLines(matches=matches, files_scanned=tally.scanned, skipped=skipped, truncated=truncated), following
+
+
+def _line(served: Served, what: Search, match: Match) -> FoundLine:
+    path = served.shown(what.folder, match.path)
+    if match.line < 0:
+        return FoundLine(path=path)
+    return FoundLine(
+        path=path,
+        line=match.line,
+        text=clean_line(match.text),
+        before=tuple(map(clean_line, match.before)),
+        after=tuple(map(clean_line, match.after)),
+    )
+
+
+def _add_info(server: ToolServer[Any], served: Served) -> None:
+    @server.tool(title="Look at a file", annotations=LOOKS)
+    async def fs_info(path: Path, hash: bool = False) -> FileInfo:
+        """Size, times, type, charset, number of lines, and with hash=true the sha256."""
+        place = served.place(path)
+        seen = await in_thread(lambda patience: look(place.folder, place.path, patience, with_hash=hash))
+        return FileInfo(
+            path=served.shown(place.folder, place.path),
+            kind=seen.kind,
+            size=seen.size,
+            mtime=iso(seen.mtime),
+            mode=seen.mode,
+            mime=seen.mime,
+            charset=seen.charset,
+            lines=seen.lines,
+            sha256=seen.sha256,
+        )

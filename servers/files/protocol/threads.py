@@ -1,0 +1,35 @@
+"""Blocking work off the event loop, told when nobody waits for it any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from anyio import to_thread
+
+from servers.files.patience import SECONDS, Patience
+
+T = TypeVar("T")
+
+
+async def in_thread(work: Callable[[Patience], T], seconds: float = SECONDS) -> T:
+    """Return what `work` returns; it is told to give up when the call is cancelled."""
+    patience = Patience.of(seconds)
+    try:
+        return await to_thread.run_sync(work, patience, abandon_on_cancel=True)
+    finally:
+        patience.given_up.set()
+
+
+async def to_the_end(work: Callable[[Patience], T], seconds: float = SECONDS) -> T:
+    """Return what `work` returns; a call that is cancelled still waits for it, so that no change is left half known."""
+    return await to_thread.run_sync(work, Patience.of(seconds), abandon_on_cancel=False)
+
+
+def iso(seconds: float) -> str:
+    """Return a time on the disk as the tools give it, in UTC to the second."""
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, ValueError, OSError):  # a file may claim any year
+        return "unknown"
