@@ -119,8 +119,8 @@ class Limits(Section):
 
     max_steps: int = Field(default=50, ge=1)
     """How often one turn may ask the model."""
-    max_seconds: float = Field(default=3600.0, gt=0)
-    """How long one turn may work."""
+    start_seconds: float = Field(default=2.5, ge=0)
+    """How long a turn waits for servers that are still starting; it goes on without them then."""
     start_seconds: float = Field(default=2.5, ge=0)
     """How long the first turn waits for servers that are still starting; their tools are offered as they come."""
     max_parallel_calls: int = Field(default=8, ge=1)
