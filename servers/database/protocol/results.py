@@ -1,0 +1,162 @@
+"""What the tools return, and how it is put on the wire: structured, and the same compact in one text block."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from mcp.types import CallToolResult, TextContent
+from pydantic_core import to_json
+
+from servers.database.engine import Answer, Found, Plan, Table
+from servers.database.schema import Listing
+from servers.limits import Page, Value
+
+Format = Literal["json", "csv", "markdown"]
+
+
+class ColumnOut(Value):
+    """A column of a result."""
+
+    name: str
+    type: str
+
+
+class QueryResult(Value):
+    """The rows of a query."""
+
+    columns: list[ColumnOut]
+    rows: list[list[Any]]
+    row_count: int
+    truncated: Literal["rows", "bytes", "cell"] | None = None
+    next_offset: int | None = None
+    elapsed_ms: float
+    notes: list[str]
+
+
+class SchemaResult(Page):
+    """A page of objects of a database."""
+
+    source: str
+    dialect: str
+    objects: list[dict[str, Any]]
+
+
+class PlanResult(Value):
+    """How the engine runs a statement."""
+
+    plan: str
+    dialect: str
+    warnings: list[str]
+
+
+def sent(result: Value, text: str | None = None) -> CallToolResult:
+    """Return a result as the wire has it, without empty fields; `text` replaces the JSON in the text block."""
+    structured = result.model_dump(mode="json", exclude_none=True)
+    shown = to_json(structured).decode() if text is None else text
+    return CallToolResult(content=[TextContent(text=shown)], structured_content=structured)
+
+
+def query_result(answer: Answer, elapsed_ms: float, form: Format) -> CallToolResult:
+    """Return the answer to a query; `form` is that of the text block."""
+    columns = [{"name": column.name, "type": column.type} for column in answer.columns]
+    structured: dict[str, Any] = {
+        "columns": columns,
+        "rows": answer.rows,
+        "row_count": len(answer.rows),
+        "truncated": answer.truncated,
+        "next_offset": answer.next_offset,
+        "elapsed_ms": round(elapsed_ms, 1),
+        "notes": answer.notes,
+    }
+    names = [column.name for column in answer.columns]
+    match form:
+        case "json":
+            text = to_json(structured).decode()
+        case "csv":
+            text = as_csv(names, answer.rows) + footer(answer)
+        case "markdown":
+            text = as_markdown(names, answer.rows) + footer(answer)
+    return CallToolResult(content=[TextContent(text=text)], structured_content=structured)
+
+
+def footer(answer: Answer) -> str:
+    """Return what the table alone does not tell."""
+    more = f"\n({answer.truncated}: go on with offset={answer.next_offset})" if answer.next_offset is not None else ""
+    return more + "".join(f"\n({note})" for note in answer.notes)
+
+
+def as_csv(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows as CSV with a header; null is an empty field."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([cell_text(cell) for cell in row] for row in rows)
+    return out.getvalue()
+
+
+def as_markdown(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows as a Markdown table; null is an empty cell."""
+    lines = [names, ["---"] * len(names), *([cell_text(cell) for cell in row] for row in rows)]
+    escaped = ([text.replace("|", "\\|").replace("\r", "").replace("\n", "<br>") for text in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+
+
+def cell_text(cell: Any) -> str:
+    """Return a JSON value as the text of a table cell."""
+    if cell is None:
+        return ""
+    return cell if isinstance(cell, str) else to_json(cell).decode()
+
+
+def schema_result(source: str, dialect: str, default_schema: str, page: Listing, cursor: str | None) -> CallToolResult:
+    """Return a page of objects; the default schema and empty fields are left out."""
+    described = {(table.schema, table.name): table for table in page.tables}
+    objects: list[dict[str, Any]] = []
+    for each in page.found:
+        table = described.get((each.schema, each.name))
+        named = {"schema": each.schema} if each.schema != default_schema else {}
+        objects.append(named | (table_object(table) if table else found_object(each)))
+    truncated = "entries" if page.more else None
+    return sent(SchemaResult(source=source, dialect=dialect, objects=objects, truncated=truncated, next=cursor))
+
+
+def found_object(found: Found) -> dict[str, Any]:
+    """Return an object by its name alone."""
+    fields = {
+        "table": found.table,
+        "name": found.name,
+        "kind": found.kind,
+        "type": found.type,
+        "comment": found.comment,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def table_object(table: Table) -> dict[str, Any]:
+    """Return a table with all that is known about it."""
+    columns = [
+        {"name": column.name, "type": column.type}
+        | ({} if column.nullable else {"nullable": False})
+        | ({} if column.default is None else {"default": column.default})
+        | ({"pk": True} if column.pk else {})
+        | ({} if column.comment is None else {"comment": column.comment})
+        for column in table.columns
+    ]
+    fields: dict[str, Any] = {
+        "name": table.name,
+        "kind": table.kind,
+        "comment": table.comment,
+        "row_estimate": table.row_estimate,
+        "columns": columns,
+        "foreign_keys": [vars(key) for key in table.foreign_keys] or None,
+        "indexes": [vars(index) for index in table.indexes] or None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def plan_result(plan: Plan, dialect: str) -> CallToolResult:
+    """Return a plan."""
+    return sent(PlanResult(plan=plan.plan, dialect=dialect, warnings=plan.warnings))
