@@ -1,0 +1,200 @@
+"""HTML as a reader would see it: hidden text out, links absolute, then Markdown or plain text.
+
+What a browser would not show is not shown to the model either, because that is where instructions to models hide; it is
+counted, so that nobody is fooled by silence, and `hidden=true` brings it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+NEVER_TEXT = (
+    "script, style, template, iframe, object, embed, canvas, audio, video, svg, map, noscript, dialog:not([open])"
+)
+SHOWS_NOTHING = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|opacity\s*:\s*0*\.?0+\s*(?:%|;|!|$)"
+    r"|font-size\s*:\s*0*\.?0+(?:[a-z%]{1,4})?\s*(?:;|!|$)|(?:left|top|text-indent)\s*:\s*-\d{3,}"
+    r"|clip\s*:\s*rect\(\s*0|clip-path\s*:\s*inset\(\s*(?:50|100)%",
+    re.IGNORECASE,
+)
+DANGEROUS = ("javascript:", "data:", "vbscript:", "file:", "blob:")
+ABOUT = ("og:", "article:", "twitter:", "description", "author", "keywords", "date", "citation_", "dc.")
+INVISIBLE = re.compile(r"[\x00-\x20]+")
+STREAMED = re.compile(r"""\$RC\(\s*["']([^"']{1,40})["']\s*,\s*["']([^"']{1,40})["']""")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of a page: its text in one line, and where it leads."""
+
+    text: str
+    url: str
+
+
+@dataclass
+class Markup:
+    """An HTML page, ready to be written as something else."""
+
+    tree: LexborHTMLParser
+    title: str
+    hidden: int
+    """Characters of text that a browser would not show, taken out (0 if they were to stay)."""
+    base: str
+    """What relative links start from."""
+    structured: tuple[object, ...] = ()
+    """Its JSON-LD."""
+
+
+def read(html: str, url: str, *, hidden: bool) -> Markup:
+    """Return the page at `url` without scripts, and without hidden text unless `hidden`; its links are absolute."""
+    tree = LexborHTMLParser(html)
+    title = " ".join((node.text() if (node := tree.css_first("title")) else "").split())
+    base, structured = base_of(tree, url), structured_data(tree)
+    put_streamed_parts_in_place(tree)
+    for node in outermost(tree, NEVER_TEXT):
+        node.decompose()
+    gone = 0
+    for node in () if hidden else unseen(tree):
+        gone += len(" ".join(node.text(separator=" ").split()))
+        node.decompose()
+    for node in tree.css("[href]"):
+        rewrite(node, base)
+    for node in tree.css("a > img[alt]:only-child"):
+        node.replace_with(node.attributes.get("alt") or "")
+    return Markup(tree, title, gone, base, structured)
+
+
+def base_of(tree: LexborHTMLParser, url: str) -> str:
+    """Return the URL that relative links start from (HTML standard, the `base` element)."""
+    node = tree.css_first("base[href]")
+    return absolute(url, (node.attributes.get("href") or "") if node else "") or url
+
+
+def unseen(tree: LexborHTMLParser) -> Iterator[LexborNode]:
+    """Yield the outermost elements that a browser would not show."""
+    for node in tree.css("body [style]"):
+        if SHOWS_NOTHING.search(node.attributes.get("style") or ""):
+            node.attrs["hidden"] = ""
+    return outermost(tree, "body [hidden]")
+
+
+def outermost(tree: LexborHTMLParser, selector: str) -> Iterator[LexborNode]:
+    """Yield the elements that match and are in no other that matches, so that each may be destroyed.
+
+    Matches come in document order: those inside one follow it at once. No part of the tree is looked at twice.
+    """
+    matches = tree.css(selector)
+    at = 0
+    while at < len(matches):
+        node = matches[at]
+        at += max(1, len(node.css(selector)))  # itself and those inside
+        yield node
+
+
+def put_streamed_parts_in_place(tree: LexborHTMLParser) -> None:
+    """Move what React streamed as hidden parts to where its script would: a browser shows it there."""
+    moves = {part: hole for hole, part in STREAMED.findall("\n".join(node.text() for node in tree.css("script")))}
+    if not moves:
+        return
+    holes = {node.attributes.get("id"): node for node in tree.css("template[id]")}
+    for node in tree.css("div[hidden][id]"):
+        hole = holes.pop(moves.get(node.attributes.get("id") or "", ""), None)
+        if hole is None:
+            continue
+        del node.attrs["hidden"]
+        hole.insert_before(node)
+        node.decompose()
+
+
+def rewrite(node: LexborNode, base: str) -> None:
+    """Make the link of `node` absolute; take it away if it runs something or leads nowhere."""
+    target = absolute(base, node.attributes.get("href") or "")
+    if target is None:
+        del node.attrs["href"]
+    else:
+        node.attrs["href"] = target
+
+
+def absolute(base: str, href: str) -> str | None:
+    """Return where `href` leads from `base`; None if it is not a place."""
+    href = href.strip()
+    if INVISIBLE.sub("", href).lower().startswith(DANGEROUS):
+        return None
+    try:
+        return INVISIBLE.sub("%20", urljoin(base, href))
+    except ValueError:
+        return None
+
+
+def links(page: Markup) -> Iterator[Link]:
+    """Yield each place the page links to once, in its order."""
+    seen: set[str] = set()
+    for node in page.tree.css("a[href]"):
+        target = node.attributes.get("href") or ""
+        if target in seen or not target.startswith(("http://", "https://")):
+            continue
+        seen.add(target)
+        yield Link(" ".join(node.text().split()), target)
+
+
+def markdown(page: Markup) -> str:
+    """Return the page as Markdown: tables and code kept, pictures left out."""
+    from html_to_markdown import ConversionOptions, PreprocessingOptions, convert
+
+    options = ConversionOptions(
+        extract_metadata=False,
+        skip_images=True,
+        compact_tables=True,
+        hidden_content="all",
+        preprocessing=PreprocessingOptions(enabled=False),
+    )
+    return (convert(page.tree.html or "", options).content or "").strip()
+
+
+def text(page: Markup) -> str:
+    """Return the page as plain text, one line for each block."""
+    from html_to_markdown import ConversionOptions, PreprocessingOptions, convert
+
+    options = ConversionOptions(
+        extract_metadata=False,
+        skip_images=True,
+        output_format="plain",
+        hidden_content="all",
+        preprocessing=PreprocessingOptions(enabled=False),
+    )
+    return (convert(page.tree.html or "", options).content or "").strip()
+
+
+def data(page: Markup) -> str:
+    """Return, as JSON, what the page says about itself: title, description, language, Open Graph, JSON-LD."""
+    described = {
+        name: node.attributes.get("content") or ""
+        for node in page.tree.css("meta[name], meta[property]")
+        if (name := node.attributes.get("property") or node.attributes.get("name") or "").startswith(ABOUT)
+    }
+    root = page.tree.css_first("html")
+    canonical = page.tree.css_first("link[rel=canonical]")
+    facts = {
+        "title": page.title,
+        "language": (root.attributes.get("lang") if root else None) or "",
+        "canonical": (canonical.attributes.get("href") if canonical else None) or "",
+        "meta": described,
+        "json_ld": page.structured,
+    }
+    return json.dumps({name: value for name, value in facts.items() if value}, ensure_ascii=False, indent=1)
+
+
+def structured_data(tree: LexborHTMLParser) -> tuple[object, ...]:
+    """Return the JSON-LD blocks of the page (W3C JSON-LD 1.1, "Embedding JSON-LD in HTML") that are not broken."""
+    found: list[object] = []
+    for node in tree.css('script[type="application/ld+json"]'):
+        with contextlib.suppress(ValueError, RecursionError):
+            found.append(json.loads(node.text()))
+    return tuple(found)
