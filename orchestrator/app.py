@@ -78,8 +78,7 @@ async def choose_endpoint(config: Config, env: Mapping[str, str], stack: AsyncEx
     endpoint = config.model.base_url or env.get("ANTHROPIC_BASE_URL", "")
     if endpoint or has_credentials(env):
         return endpoint, False
-    from simulator.app import Settings
-    from simulator.serving import running
+    from simulator.serving import Settings, running
 
     return await stack.enter_async_context(running(Settings())), True
 

@@ -28,6 +28,8 @@ class Text(Value):
 
     type: Literal["text"] = "text"
     text: str
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    """What else the provider said of it (citations, ...), echoed to the letter."""
 
 
 class Image(Value):
@@ -45,6 +47,8 @@ class Call(Value):
     id: str
     tool: str
     arguments: dict[str, JsonValue]
+    extra: dict[str, JsonValue] = Field(default_factory=dict)
+    """What else the provider said of it, echoed to the letter."""
 
 
 class Result(Value):

@@ -36,8 +36,6 @@ STOPS: dict[str | None, Stop] = {
     "model_context_window_exceeded": "window",
 }
 EPHEMERAL = {"type": "ephemeral"}
-PLAIN_TEXT = {"type", "text"}
-PLAIN_CALL = {"type", "id", "name", "input"}
 
 
 def body(request: Request) -> Wire:
@@ -84,12 +82,12 @@ def block(one: Block) -> Wire:
     """Return one block as it is sent."""
     match one:
         case Text():
-            return {"type": "text", "text": one.text}
+            return {"type": "text", "text": one.text, **one.extra}
         case Image():
             source = {"type": "base64", "media_type": one.media_type, "data": one.data}
             return {"type": "image", "source": source}
         case Call():
-            return {"type": "tool_use", "id": one.id, "name": one.tool, "input": one.arguments}
+            return {"type": "tool_use", "id": one.id, "name": one.tool, "input": one.arguments, **one.extra}
         case Result():
             content = [block(part) for part in one.content] or [{"type": "text", "text": "(no output)"}]
             error = {"is_error": True} if one.is_error else {}
@@ -103,10 +101,10 @@ def block(one: Block) -> Wire:
 def read_block(wire: Wire) -> Block:
     """Return a block that the model sent; what we have no word for is kept to the letter."""
     match wire:
-        case {"type": "text", "text": str(text)} if wire.keys() == PLAIN_TEXT:
-            return Text(text=text)
-        case {"type": "tool_use", "id": str(call_id), "name": str(name), "input": dict()} if wire.keys() == PLAIN_CALL:
-            return Call(id=call_id, tool=name, arguments=wire["input"])
+        case {"type": "text", "text": str(text), **extra}:
+            return Text(text=text, extra=extra)
+        case {"type": "tool_use", "id": str(call_id), "name": str(name), "input": dict(), **extra}:
+            return Call(id=call_id, tool=name, arguments=wire["input"], extra=extra)
         case _:
             return Opaque(wire=wire)
 
