@@ -1,0 +1,100 @@
+"""Serve a simulator: until stopped, or inside another program."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+
+from simulator.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+__all__ = ["Settings", "running", "serve"]
+
+STOPPING_S = 5.0
+
+
+async def serve(
+    settings: Settings, host: str = "127.0.0.1", port: int = 0, *, started: Callable[[str], None] | None = None
+) -> None:
+    """Serve until a signal comes or the caller cancels; `started` gets the base URL. Port 0 is a free one.
+
+    Raises `OSError` if the address is taken.
+    """
+    listener = _listener(host, port)
+    server = _server(settings)
+    if started:
+        started(_url(listener))
+    with contextlib.closing(listener):
+        await server.serve(sockets=[listener])
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) -> AsyncGenerator[str]:
+    """Serve while the block runs and yield the base URL; no signal handlers, open streams end with the block.
+
+    Raises `OSError` if the address is taken.
+    """
+    listener = _listener(host, port)
+    server = _server(settings)
+    stopped = anyio.Event()
+
+    async def answer() -> None:
+        try:
+            await server._serve([listener])  # pyright: ignore[reportPrivateUsage]  # `serve` would take the signals
+        finally:
+            stopped.set()
+
+    with contextlib.closing(listener):
+        async with anyio.create_task_group() as group:
+            group.start_soon(answer)
+            try:
+                yield _url(listener)
+            finally:
+                server.should_exit = True
+                for stream in list(server.server_state.tasks):
+                    stream.cancel()
+                with anyio.move_on_after(STOPPING_S, shield=True):
+                    await stopped.wait()
+                group.cancel_scope.cancel()
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _server(settings: Settings) -> uvicorn.Server:
+    import uvicorn
+
+    from simulator.app import build
+
+    config = uvicorn.Config(
+        build(settings),
+        log_level="critical",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=60,
+        server_header=False,
+    )
+    return uvicorn.Server(config)
