@@ -22,6 +22,7 @@ from orchestrator.journal import Journal
 from orchestrator.messages import Request, Tool
 from orchestrator.models.claude import ClaudeModel, has_credentials
 from orchestrator.models.retrying import RetryingModel
+from orchestrator.policy.limits import TurnLimits
 from orchestrator.policy.rules import Policy
 from orchestrator.ports import Model, Toolbox
 from orchestrator.store.sqlite import SqliteStore
@@ -99,6 +100,13 @@ def crew_of(config: Config, toolbox: Toolbox, model: Model) -> Callable[[Journal
         allow=config.policy.allow,
         trusted=frozenset(suite | set(config.policy.trust)),
     )
+    limits = TurnLimits(
+        steps=config.limits.max_steps,
+        calls=config.limits.max_calls,
+        seconds=config.limits.max_seconds,
+        tokens=config.limits.max_tokens,
+        dollars=config.limits.max_cost,
+    )
     settings = ContextSettings(model=config.model.name, max_tokens=config.model.max_tokens)
 
     def planned(conversation: Conversation, tools: tuple[Tool, ...]) -> Request:
@@ -111,7 +119,7 @@ def crew_of(config: Config, toolbox: Toolbox, model: Model) -> Callable[[Journal
             gate=HumanGate(journal, policy),
             desk=HumanDesk(journal),
             plan=planned,
-            max_steps=config.limits.max_steps,
+            limits=limits,
             start_seconds=config.limits.start_seconds,
         )
 

@@ -119,10 +119,16 @@ class Limits(Section):
 
     max_steps: int = Field(default=50, ge=1)
     """How often one turn may ask the model."""
+    max_calls: int = Field(default=500, ge=1)
+    """How many calls one turn may make."""
+    max_seconds: float = Field(default=3600.0, gt=0)
+    """How long one turn may work; the time in which you are asked does not count."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """How many tokens one turn may use, prompts and answers together."""
+    max_cost: float | None = Field(default=None, gt=0)
+    """How many US dollars one turn may cost."""
     start_seconds: float = Field(default=2.5, ge=0)
     """How long a turn waits for servers that are still starting; it goes on without them then."""
-    start_seconds: float = Field(default=2.5, ge=0)
-    """How long the first turn waits for servers that are still starting; their tools are offered as they come."""
     max_parallel_calls: int = Field(default=8, ge=1)
     max_result_chars: int = Field(default=60_000, ge=1_000)
     """How much of one result the model gets; the rest is cut from the middle, and said to be."""

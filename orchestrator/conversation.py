@@ -6,6 +6,7 @@ answered in the next message; and what was sent once is never changed, only adde
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -58,7 +59,12 @@ class Turn:
     stop: Stop | None = None
     calls: tuple[PendingCall, ...] = ()
     answers: tuple[QuestionAnswered, ...] = ()
-    usage: Usage = NO_USAGE
+    usages: tuple[tuple[str, Usage], ...] = ()
+    """Model and tokens of each step."""
+    traces: tuple[str, ...] = ()
+    """Of each step whose calls are answered: a fingerprint of its calls and their results."""
+    made: int = 0
+    """How many calls the model asked for, in all steps."""
 
     @property
     def pending(self) -> tuple[PendingCall, ...]:
@@ -134,7 +140,8 @@ class Conversation:
             steps=event.step,
             stop="done" if event.stop == "calls" and not asked else event.stop,
             calls=tuple(PendingCall(call) for call in asked),
-            usage=self.turn.usage + event.usage,
+            usages=(*self.turn.usages, (event.model, event.usage)),
+            made=self.turn.made + len(asked),
         )
         return replace(self, messages=self.messages + kept, turn=turn, usage=self.usage + event.usage)
 
@@ -149,7 +156,8 @@ class Conversation:
         if self.turn is None or self.turn.pending or not self.turn.calls:
             return self
         results = tuple(one.result for one in self.turn.calls if one.result is not None)
-        return replace(self, messages=(*self.messages, Message(role="user", content=results)))
+        turn = replace(self.turn, traces=(*self.turn.traces, trace(self.turn.calls)))
+        return replace(self, turn=turn, messages=(*self.messages, Message(role="user", content=results)))
 
     def _closed(self, event: TurnFinished) -> Conversation:
         """Answer what is still open, so that the history stays one that a model accepts."""
@@ -160,6 +168,12 @@ class Conversation:
             text = NOT_RUN if not one.started else CANCELLED if event.reason == "cancelled" else UNKNOWN_OUTCOME
             closed = closed._with_call(one.call.id, result=failed(one.call.id, text))
         return closed._results_sent()
+
+
+def trace(calls: tuple[PendingCall, ...]) -> str:
+    """Return a fingerprint of what was asked and what came back, the same for the same, whatever the ids."""
+    done = [(one.call.tool, one.call.arguments, str(one.result.content) if one.result else "") for one in calls]
+    return hashlib.sha256(repr(done).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def keeps(event: StepFinished) -> bool:

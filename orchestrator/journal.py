@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import anyio
@@ -26,6 +28,10 @@ class Journal:
         self._feed = feed
         self._line = anyio.Lock()
         self._news = anyio.Condition()
+        self.waited = 0.0
+        """Seconds in which a human was asked."""
+        self._waiters = 0
+        self._since = 0.0
 
     @classmethod
     async def begin(
@@ -61,10 +67,24 @@ class Journal:
                 self._news.notify_all()
 
     async def until(self, holds: Callable[[Conversation], bool]) -> None:
-        """Return as soon as the conversation is such that `holds`."""
+        """Return as soon as the conversation is such that `holds`: the wait for a human."""
         async with self._news:
-            while not holds(self.conversation):
-                await self._news.wait()
+            with self._waiting():
+                while not holds(self.conversation):
+                    await self._news.wait()
+
+    @contextmanager
+    def _waiting(self) -> Generator[None]:
+        """Count the time in which at least one task waits for a human."""
+        if not self._waiters:
+            self._since = time.monotonic()
+        self._waiters += 1
+        try:
+            yield
+        finally:
+            self._waiters -= 1
+            if not self._waiters:
+                self.waited += time.monotonic() - self._since
 
     def announce(self, event: TurnFinished) -> None:
         """Show the watchers an end that cannot be recorded (the disk is full, another process has the turn)."""

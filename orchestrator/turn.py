@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import anyio
 
 from orchestrator.conversation import UNKNOWN_OUTCOME, Conversation, PendingCall, Turn
-from orchestrator.events import StepFinished, ToolFinished, ToolStarted, TurnEnd, TurnFinished
+from orchestrator.events import QuestionAsked, StepFinished, ToolFinished, ToolStarted, TurnEnd, TurnFinished
 from orchestrator.journal import Journal
 from orchestrator.messages import Call, Request, Result, Stop, Tool, failed
+from orchestrator.policy.limits import GO_ON, TurnLimits, circling, reached
 from orchestrator.ports import Desk, Gate, Model, Toolbox
 
 ENDS: dict[Stop, tuple[TurnEnd, str]] = {
@@ -27,6 +28,10 @@ ENDS: dict[Stop, tuple[TurnEnd, str]] = {
 }
 
 
+CIRCLING = "The model makes the same calls again and again, and their results are the same."
+NO_LIMITS = TurnLimits()
+
+
 @dataclass(frozen=True)
 class Crew:
     """Who takes part in a turn."""
@@ -36,7 +41,7 @@ class Crew:
     gate: Gate
     desk: Desk
     plan: Callable[[Conversation, tuple[Tool, ...]], Request]
-    max_steps: int = 50
+    limits: TurnLimits = NO_LIMITS
     start_seconds: float = 0.0
     """How long servers that are still starting are waited for."""
 
@@ -48,17 +53,24 @@ async def run(journal: Journal, crew: Crew) -> None:
     leaves it open as well.
     """
     await crew.toolbox.settled(crew.start_seconds)
+    began = time.monotonic()
     while not (turn := open_turn(journal)).answered:
         if turn.pending:
             await answer_calls(journal, crew, turn.pending)
-        elif turn.steps >= crew.max_steps:
-            detail = f"The turn took {turn.steps} steps, as many as limits.max_steps allows."
-            await journal.emit(TurnFinished(reason="limit", detail=detail, code="max_steps"))
-            return
+        elif limit := reached(turn, crew.limits, time.monotonic() - began - journal.waited):
+            return await journal.emit(TurnFinished(reason="limit", detail=limit.detail, code=limit.code))
+        elif circling(turn) and not await goes_on(crew, turn):
+            return await journal.emit(TurnFinished(reason="limit", detail=CIRCLING, code="no_progress"))
         else:
             await ask_model(journal, crew, turn.steps + 1)
     reason, detail = ENDS[turn.stop or "done"]
-    await journal.emit(TurnFinished(reason=reason, detail=detail))
+    return await journal.emit(TurnFinished(reason=reason, detail=detail))
+
+
+async def goes_on(crew: Crew, turn: Turn) -> bool:
+    """Ask the user whether a turn that goes in circles shall go on."""
+    question = QuestionAsked(question_id=f"{GO_ON}{turn.steps}", server="", text=f"{CIRCLING} Go on?")
+    return (await crew.desk.ask(question)).action == "accept"
 
 
 async def ask_model(journal: Journal, crew: Crew, step: int) -> None:

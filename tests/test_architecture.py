@@ -17,8 +17,8 @@ PACKAGES = ("servers", "simulator", "orchestrator")
 ROWS: list[set[str]] = [
     {"errors"},
     {"messages", "config", "logs"},
-    {"events"},
-    {"conversation", "ports", "usage", "pricing"},
+    {"events", "pricing"},
+    {"conversation", "ports", "usage"},
     {"policy", "context", "models", "tools", "store", "engine", "feed"},
     {"journal"},
     {"approvals", "turn"},

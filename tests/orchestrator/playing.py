@@ -24,10 +24,12 @@ from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Call, Message, Request, Result, Text, Tool
 from orchestrator.models.scripted import Line, ScriptedModel, asks, says
+from orchestrator.policy.limits import TurnLimits
 from orchestrator.ports import Desk, Store, Verdict
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tools.scripted import Play, ScriptedToolbox, offered
 
+NO_LIMITS = TurnLimits()
 HELLO = TurnStarted(content=(Text(text="hello"),))
 
 
@@ -64,7 +66,7 @@ class Stage:
     refuse: Iterable[str] = ()
     done: list[str] = field(default_factory=list[str])
     """The effects the tools had, in order: `write a`, `read b`."""
-    max_steps: int = 50
+    limits: TurnLimits = NO_LIMITS
 
     def toolbox(self) -> ScriptedToolbox:
         return ScriptedToolbox(
@@ -92,7 +94,7 @@ class Stage:
             gate=NoddingGate(self.refuse),
             desk=QuietDesk(),
             plan=planned,
-            max_steps=self.max_steps,
+            limits=self.limits,
         )
 
     async def prepare(self, *events: DurableEvent) -> None:

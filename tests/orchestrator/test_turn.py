@@ -9,6 +9,7 @@ from orchestrator.conversation import UNKNOWN_OUTCOME, fold
 from orchestrator.errors import ModelCut
 from orchestrator.events import DurableEvent, StepFinished, ToolFinished, ToolStarted, TurnFinished
 from orchestrator.messages import Message, Result, Text, Usage
+from orchestrator.policy.limits import TurnLimits
 from orchestrator.store.memory import MemoryStore
 from tests.orchestrator.playing import HELLO, Stage, asks, breaches, call, play, says, starts
 
@@ -143,13 +144,49 @@ class DyingStore(MemoryStore):
 
 
 async def test_a_turn_stops_at_its_limit_of_steps_and_says_so() -> None:
-    stage = Stage([asks([call(f"n{number}")]) for number in range(10)], max_steps=3)
+    stage = Stage([asks([call(f"n{number}")]) for number in range(10)], limits=TurnLimits(steps=3))
     await stage.prepare(HELLO)
     await stage.resume()
     last = (await stage.events())[-1]
     assert isinstance(last, TurnFinished)
     assert (last.reason, last.code) == ("limit", "max_steps")
     assert len(stage.done) == 3
+
+
+async def test_a_turn_that_goes_in_circles_asks_and_stops_where_nobody_says_go_on() -> None:
+    stage = Stage([asks([call(f"n{number}", name="same")]) for number in range(10)])
+    await stage.prepare(HELLO)
+    await stage.resume()
+    last = (await stage.events())[-1]
+    assert isinstance(last, TurnFinished)
+    assert (last.reason, last.code) == ("limit", "no_progress")
+    assert len(stage.done) == 3
+
+
+async def test_calls_that_differ_are_no_circle() -> None:
+    script = [asks([call(f"n{number}", name=str(number % 2))]) for number in range(8)]
+    stage = await play([*script, says("Done.")])
+    assert len(stage.done) == 8
+
+
+async def test_a_turn_stops_at_its_limit_of_calls_and_of_tokens() -> None:
+    for limits, code in ((TurnLimits(calls=4), "max_calls"), (TurnLimits(tokens=3), "max_tokens")):
+        stage = Stage([asks([call(f"{n}a", name=str(n)), call(f"{n}b")]) for n in range(9)], limits=limits)
+        await stage.prepare(HELLO)
+        await stage.resume()
+        last = (await stage.events())[-1]
+        assert isinstance(last, TurnFinished)
+        assert last.code == code
+
+
+async def test_a_turn_stops_at_its_limit_of_dollars() -> None:
+    dear = asks([call("a")]).model_copy(update={"model": "claude-opus-5-5", "usage": Usage(output_tokens=50_000)})
+    stage = Stage([dear, says("never")], limits=TurnLimits(dollars=0.99))
+    await stage.prepare(HELLO)
+    await stage.resume()
+    last = (await stage.events())[-1]
+    assert isinstance(last, TurnFinished)
+    assert (last.code, "$1.00" in last.detail) == ("max_cost", True)
 
 
 async def test_a_model_that_fails_leaves_the_turn_open_and_the_message_kept() -> None:
