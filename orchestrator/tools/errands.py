@@ -1,0 +1,73 @@
+"""A call on its way: who asked for it, how long it may still work, and where its questions go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from orchestrator.events import ToolProgress
+from orchestrator.messages import Call
+from orchestrator.ports import Desk
+from orchestrator.tools.texts import cleaned
+
+BETWEEN_REPORTS = 0.1
+"""Seconds; a server that reports its progress more often is heard that often."""
+
+
+class WorkClock:
+    """Counts the seconds that a server may work, and stops while a human answers it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._scope = anyio.CancelScope()
+        self._stops = 0
+
+    @contextmanager
+    def running(self) -> Generator[WorkClock]:
+        """Cut the body off when the time is used up; `expired` then says so."""
+        self._scope.deadline = anyio.current_time() + self._left
+        with self._scope:
+            yield self
+
+    @property
+    def expired(self) -> bool:
+        """Whether the body was cut off."""
+        return self._scope.cancelled_caught
+
+    @contextmanager
+    def stopped(self) -> Generator[None]:
+        """Stand still for as long as the context lasts; several may overlap."""
+        if not self._stops:
+            self._left = self._scope.deadline - anyio.current_time()
+            self._scope.deadline = math.inf
+        self._stops += 1
+        try:
+            yield
+        finally:
+            self._stops -= 1
+            if not self._stops:
+                self._scope.deadline = anyio.current_time() + self._left
+
+
+@dataclass
+class Errand:
+    """One call, its desk and its clock."""
+
+    call: Call
+    desk: Desk
+    clock: WorkClock
+    _reported: float = -math.inf
+
+    async def report(self, progress: float, total: float | None, message: str | None) -> None:
+        """Tell the desk how far the server says it is, unless it has just said so."""
+        now = anyio.current_time()
+        if now - self._reported < BETWEEN_REPORTS and progress != total:
+            return
+        self._reported = now
+        await self.desk.emit(
+            ToolProgress(call_id=self.call.id, done=progress, total=total, text=cleaned(message or ""))
+        )

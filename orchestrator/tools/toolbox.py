@@ -1,0 +1,158 @@
+"""The tools of all configured servers behind one seam: known at once, connected in the background, never in the way."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from orchestrator.config import ServerConfig
+from orchestrator.messages import Call, Result, Tool, failed
+from orchestrator.ports import Desk, ServerStatus
+from orchestrator.tools.connection import Connection
+from orchestrator.tools.manifest import Listed, Manifest, Manifests
+from orchestrator.tools.names import name_all
+from orchestrator.tools.processes import nursery
+from orchestrator.tools.sessions import Relisted, Session
+
+MAX_RESULT_CHARS = 60_000
+MAX_PARALLEL = 8
+NEAREST = 5
+
+
+class ServerToolbox:
+    """A `Toolbox` of MCP servers. `open_toolbox` makes one."""
+
+    def __init__(self, connections: Mapping[str, Connection], max_parallel: int) -> None:
+        self._connections = connections
+        self._places = anyio.Semaphore(max_parallel)
+        self._tools: tuple[Tool, ...] = ()
+        self._ways: dict[str, tuple[Connection, Listed]] = {}
+        self.refresh()
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the tools that can be offered now, sorted by name; the same tools are the same to the byte."""
+        return self._tools
+
+    def servers(self) -> tuple[ServerStatus, ...]:
+        """Return how each configured server is doing, in the order of the config."""
+        return tuple(connection.status for connection in self._connections.values())
+
+    def quarantined(self) -> Mapping[str, str]:
+        """Return the tools that cannot be offered to a model, by their full names, and why."""
+        return {
+            f"{connection.name}__{tool.original}": tool.problem
+            for connection in self._connections.values()
+            for tool in connection.tools
+            if tool.offered is None
+        }
+
+    async def settled(self, seconds: float) -> None:
+        """Return as soon as every server is ready or has failed, or after `seconds`."""
+        with anyio.move_on_after(seconds):
+            for connection in self._connections.values():
+                await connection.settled()
+
+    async def call(self, call: Call, desk: Desk) -> Result:
+        """Run one call. Every failure is a result; only being cancelled raises."""
+        way = self._ways.get(call.tool)
+        if way is None:
+            return failed(call.id, self._unknown(call.tool))
+        connection, tool = way
+        return await connection.call(call, tool, desk, self._places)
+
+    def refresh(self) -> None:
+        """Name and sort the tools anew, because a server offers others than before."""
+        ways = {
+            (connection.name, tool.original): (connection, tool)
+            for connection in self._connections.values()
+            for tool in connection.tools
+            if tool.offered is not None
+        }
+        names = name_all(ways)
+        self._ways = {names[pair]: way for pair, way in ways.items()}
+        self._tools = tuple(as_tool(name, *self._ways[name]) for name in sorted(self._ways))
+
+    def _unknown(self, name: str) -> str:
+        """Return what a model reads that asks for a tool that is not there."""
+        near = difflib.get_close_matches(name, self._ways, n=NEAREST, cutoff=0.5)
+        said = [f"no tool {name!r}, nothing was called."]
+        said += [f"The nearest are: {', '.join(near)}."] if near else ["No tool has a name like it."]
+        server = self._connections.get(name.partition("__")[0])
+        if server is not None and server.status.state != "ready":
+            status = server.status
+            said.append(f"Its server {status.name} is {status.state}. {status.problem}".rstrip())
+        return " ".join(said)
+
+
+def as_tool(name: str, connection: Connection, tool: Listed) -> Tool:
+    """Return a tool as the model is offered it."""
+    return Tool(
+        name=name,
+        server=connection.name,
+        original=tool.original,
+        title=tool.title,
+        description=tool.description,
+        input_schema=tool.offered or {},
+        read_only=tool.read_only,
+        destructive=tool.destructive,
+        idempotent=tool.idempotent,
+        open_world=tool.open_world,
+    )
+
+
+@asynccontextmanager
+async def open_toolbox(
+    servers: Mapping[str, ServerConfig],
+    *,
+    env: Mapping[str, str],
+    state_dir: Path,
+    max_result_chars: int = MAX_RESULT_CHARS,
+    max_parallel: int = MAX_PARALLEL,
+) -> AsyncGenerator[ServerToolbox]:
+    """Offer the tools of `servers` at once, as they were last time, and connect in the background.
+
+    `env` is our own environment, of which servers get a few harmless variables. When the context ends, no process that
+    was started here is left, nor any that those started.
+    """
+    manifests = Manifests(state_dir / "manifests")
+    connections: dict[str, Connection] = {}
+    failure: Exception | None = None
+    async with nursery() as processes, anyio.create_task_group() as owners:
+
+        @asynccontextmanager
+        async def dial(name: str, remembered: Manifest, relisted: Relisted) -> AsyncGenerator[Session]:
+            # The SDK takes half a second to import, which nobody needs to wait for.
+            await anyio.to_thread.run_sync(import_module, "orchestrator.tools.link")
+            from orchestrator.tools import link
+
+            target = link.Target(name, servers[name], env, processes, max_result_chars)
+            async with link.linked(target, remembered, relisted) as session:
+                yield session
+
+        def changed(name: str, manifest: Manifest) -> None:
+            toolbox.refresh()
+            owners.start_soon(anyio.to_thread.run_sync, manifests.write, servers[name], manifest)
+
+        for name, config in servers.items():
+            remembered = None if config.disabled else manifests.read(config)
+            connections[name] = Connection(
+                name, config, remembered=remembered, dial=partial(dial, name), changed=partial(changed, name)
+            )
+        toolbox = ServerToolbox(connections, max_parallel)
+        for connection in connections.values():
+            if not connection.config.disabled:
+                owners.start_soon(connection.run)
+        try:
+            yield toolbox
+        except Exception as error:  # noqa: BLE001  raised again below, as it came and not in a group
+            failure = error
+        owners.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
