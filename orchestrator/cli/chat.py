@@ -1,0 +1,174 @@
+"""The prompt loop: messages in, turns on the screen."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+
+from orchestrator.app import App
+from orchestrator.cli import lists
+from orchestrator.cli.asking import Asker, AtTerminal, Granted, Unattended
+from orchestrator.cli.greeting import greeting, problems
+from orchestrator.cli.interrupts import Interrupts
+from orchestrator.cli.lines import Lines
+from orchestrator.cli.opening import run
+from orchestrator.cli.options import Options
+from orchestrator.cli.outcome import DONE, INTERRUPTED, PERMISSION
+from orchestrator.cli.prompts import EditingPrompt, LinePrompt, Prompt
+from orchestrator.cli.required import check_required
+from orchestrator.cli.transcript import transcript
+from orchestrator.cli.turns import Stage, play
+from orchestrator.cli.writer import TerminalWriter, Writer
+from orchestrator.conversations import Started
+from orchestrator.errors import Conflict, UsageError
+from orchestrator.messages import Text
+
+FIRST_LOOK = 0.4
+"""Seconds that the start screen waits for servers when somebody looks at it."""
+HELP = """\
+/servers  how the servers are doing       /tools  what the model may call
+/new      start another conversation      /retry  go on with what was left unfinished
+/quit     leave (Ctrl-D too)              Ctrl-C  stop the turn; again: leave"""
+COMMAND = re.compile(r"/([a-z]+)\s*")
+
+
+def chat(options: Options, resume: str) -> int:
+    """Talk until the user leaves or input ends, and return the exit code."""
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    return run(
+        partial(_chat, options=options, resume=resume, interactive=interactive), options, interactive=interactive
+    )
+
+
+async def _chat(app: App, interrupts: Interrupts, *, options: Options, resume: str, interactive: bool) -> int:
+    plain = options.plain or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb"
+    writer = Writer(sys.stdout) if plain else TerminalWriter(sys.stdout)
+    lines = Lines(sys.stdin)
+    nobody = Unattended()
+    asker: Asker = AtTerminal(lines, writer) if interactive else nobody
+    granted = Granted(options.allow, everything=options.yes)
+    stage = Stage(app.conversations, writer, asker, granted, interrupts, nobody.denied)
+    if not interactive or plain:
+        prompt: Prompt = LinePrompt(lines, writer.prompt if interactive else None)
+    else:
+        prompt = EditingPrompt(app.config.data_dir / "history")
+    talk = _Chat(app, stage, prompt, interactive=interactive)
+    try:
+        return await talk.run(resume)
+    finally:
+        if interrupts.left or talk.interrupted:
+            talk.hint()
+
+
+@dataclass
+class _Chat:
+    app: App
+    stage: Stage
+    prompt: Prompt
+    interactive: bool
+    conversation_id: str | None = None
+    interrupted: bool = False
+    code: int = DONE
+    _reported: set[str] = field(default_factory=set[str])
+
+    async def run(self, resume: str) -> int:
+        await self.app.toolbox.settled(FIRST_LOOK if self.interactive else self.app.config.limits.start_seconds)
+        self._say("\n".join(greeting(self.app, version("mcp-orchestrator"))))
+        self._report_servers()
+        if resume:
+            await self._resume((await self.app.conversations.find(resume)).id)
+        while (text := await self._next()) is not None:
+            if text.strip() and not await self._obey(text.strip()):
+                break
+            if self.code not in (DONE, PERMISSION) and not self.interactive:
+                break
+        return DONE if self.interactive and not self.interrupted else self.code
+
+    async def _next(self) -> str | None:
+        """Return the next message. Ctrl-C at an empty prompt leaves, the second time."""
+        for _ in range(2):
+            try:
+                return await self.prompt.next()
+            except KeyboardInterrupt:
+                self._say("· Ctrl-C again leaves.")
+        self.interrupted, self.code = True, INTERRUPTED
+        return None
+
+    async def _obey(self, text: str) -> bool:
+        """Obey a command or send a message; return whether to go on."""
+        word = COMMAND.fullmatch(text)
+        match word[1] if word else "":
+            case "quit" | "exit":
+                return False
+            case "help":
+                self._say(HELP)
+            case "servers":
+                self._say("\n".join(lists.server_rows(self.app.toolbox.servers())))
+            case "tools":
+                self._say("\n".join(lists.tool_rows(self.app.toolbox.tools())))
+            case "new":
+                self.conversation_id = None
+                self._say("· A new conversation begins with your next message.")
+            case "retry":
+                await self._retry()
+            case unknown if unknown and self.interactive:
+                known = ["help", "servers", "tools", "new", "retry", "quit"]
+                near = difflib.get_close_matches(unknown, known, n=1)
+                self._say(f"! There is no /{unknown}." + (f" Did you mean /{near[0]}?" if near else " See /help."))
+            case _:
+                await self._send(text)
+        return True
+
+    async def _send(self, text: str) -> None:
+        await check_required(self.app)
+        self._report_servers()
+        try:
+            started = await self.app.conversations.start_turn([Text(text=text)], self.conversation_id)
+        except (UsageError, Conflict) as refusal:
+            if not self.interactive:
+                raise
+            self._say(f"! {refusal}")
+            return
+        await self._play(started)
+
+    async def _retry(self) -> None:
+        started = await self.app.conversations.resume(self.conversation_id) if self.conversation_id else None
+        if started is None:
+            self._say("· Nothing is unfinished here.")
+            return
+        await self._play(started)
+
+    async def _resume(self, conversation_id: str) -> None:
+        """Show what was said so far, and go on with what is unfinished."""
+        self.conversation_id = conversation_id
+        events = await self.app.conversations.events(conversation_id)
+        self._say("\n".join(transcript(events)))
+        if started := await self.app.conversations.resume(conversation_id):
+            await self._play(started)
+
+    async def _play(self, started: Started) -> None:
+        self.conversation_id = started.conversation_id
+        outcome = await play(self.stage, started)
+        if outcome.exit_code != DONE:
+            self.code = outcome.exit_code
+        self._report_servers()
+
+    def _report_servers(self) -> None:
+        """Say once which servers cannot be used, why, and what to do."""
+        for problem in problems(self.app.toolbox.servers()):
+            if problem not in self._reported:
+                self._say(f"! {problem}")
+                self._reported.add(problem)
+
+    def hint(self) -> None:
+        """Say how to come back."""
+        if self.conversation_id:
+            self._say(f"· `orchestrator chat --resume {self.conversation_id}` goes on from here.")
+
+    def _say(self, text: str) -> None:
+        self.stage.writer.say(text)

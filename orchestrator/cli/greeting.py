@@ -1,0 +1,48 @@
+"""The start screen, and how servers are doing, in a few lines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from orchestrator.app import App
+from orchestrator.cli.cleaning import clean, one_line
+from orchestrator.cli.rows import duration, plural
+from orchestrator.ports import ServerStatus
+
+SIMULATED = "The simulator answers: no ANTHROPIC_API_KEY is set. It is a small program, not a language model."
+
+
+def greeting(app: App, version: str) -> list[str]:
+    """Return the start screen: who answers, the servers, one hint."""
+    tools = len(app.toolbox.tools())
+    return [
+        f"orchestrator {version} · {answering(app)}",
+        *([SIMULATED] if app.simulated else []),
+        f"{servers_line(app.toolbox.servers())} · {tools} tool{plural(tools)} · config: {one_line(app.config.source)}",
+        "Type a message. /help shows what else, Ctrl-C stops a turn.",
+    ]
+
+
+def answering(app: App) -> str:
+    """Return which model answers, and where."""
+    if app.simulated:
+        return "simulator"
+    return f"{one_line(app.model)} at {one_line(app.endpoint or 'api.anthropic.com')}"
+
+
+def servers_line(servers: Sequence[ServerStatus]) -> str:
+    """Return `servers 2/3 ready · github starting 4.1s`."""
+    if not servers:
+        return "no servers are configured"
+    parts = [f"servers {sum(one.state == 'ready' for one in servers)}/{len(servers)} ready"]
+    for one in servers:
+        if one.state == "starting":
+            parts.append(f"{one_line(one.name, 40)} starting {duration(one.seconds)}")
+        elif one.state != "ready":
+            parts.append(f"{one_line(one.name, 40)} {one.state}")
+    return " · ".join(parts)
+
+
+def problems(servers: Iterable[ServerStatus]) -> list[str]:
+    """Return the reports of the servers that cannot be used: which, why, and what to do."""
+    return [clean(one.problem).strip() for one in servers if one.state == "failed" and one.problem]

@@ -1,0 +1,50 @@
+"""From options to an open app, and back to an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+
+from orchestrator.app import App, open_app
+from orchestrator.cli.interrupts import Interrupts
+from orchestrator.cli.options import Options
+from orchestrator.cli.trust import Trust, ensure
+from orchestrator.config import Config, load
+from orchestrator.logs import logging_to
+
+Work = Callable[[App, Interrupts], Awaitable[int]]
+ATTENDED_WAIT, UNATTENDED_WAIT = 2.5, 15.0
+"""Seconds that a message waits for servers: a person is not kept waiting, a script not answered without its tools."""
+
+
+def configured(options: Options, *, interactive: bool) -> Config:
+    """Return the configuration with the options in it. Raises `ConfigError`, also for a file that is not trusted."""
+    config = load(options.config, cwd=Path.cwd(), env=os.environ)
+    ensure(config, Trust(os.environ), granted=options.trust, interactive=interactive)
+    model = config.model.model_copy(update={"name": options.model}) if options.model else config.model
+    policy = config.policy.model_copy(update={"deny": (*config.policy.deny, *options.deny)})
+    wait = options.wait
+    if wait is None and "start_seconds" not in config.limits.model_fields_set:
+        wait = ATTENDED_WAIT if interactive else UNATTENDED_WAIT
+    limits = config.limits if wait is None else config.limits.model_copy(update={"start_seconds": wait})
+    return config.model_copy(update={"model": model, "policy": policy, "limits": limits})
+
+
+def run(work: Work, options: Options, *, interactive: bool) -> int:
+    """Open the app, do the work and return its exit code, or the signal's if one made us leave."""
+    config = configured(options, interactive=interactive)
+    with logging_to(config.data_dir, env=os.environ, verbose=options.verbose):
+        return anyio.run(_opened, work, config)
+
+
+async def _opened(work: Work, config: Config) -> int:
+    interrupts = Interrupts()
+    code = 0
+    async with open_app(config, env=os.environ) as app, anyio.create_task_group() as tasks:
+        await tasks.start(interrupts.listen, tasks.cancel_scope)
+        code = await work(app, interrupts)
+        tasks.cancel_scope.cancel()
+    return interrupts.left or code

@@ -1,0 +1,64 @@
+"""Where the user's messages come from: an editing prompt at a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from orchestrator.cli.lines import Lines
+
+PROMPT = "> "
+
+
+class Prompt(Protocol):
+    """Gives one message after the other."""
+
+    async def next(self) -> str | None:
+        """Return the next message, or None when there are no more. Raises `KeyboardInterrupt` for Ctrl-C."""
+        ...
+
+
+class LinePrompt:
+    """Each line is a message. `show` writes the prompt, where somebody sees it."""
+
+    def __init__(self, lines: Lines, show: Callable[[str], None] | None = None) -> None:
+        self._lines = lines
+        self._show = show
+
+    async def next(self) -> str | None:
+        """Return the next line."""
+        if self._show:
+            self._show(PROMPT)
+        return await self._lines.next()
+
+
+class EditingPrompt:
+    """A line editor with history; Alt-Enter or a backslash at the end starts a new line."""
+
+    def __init__(self, history: Path) -> None:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.history import FileHistory
+        from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+        keys = KeyBindings()
+
+        @keys.add("escape", "enter")
+        def _(event: KeyPressEvent) -> None:  # pyright: ignore[reportUnusedFunction]
+            event.current_buffer.insert_text("\n")
+
+        history.parent.mkdir(parents=True, exist_ok=True)
+        self._session: PromptSession[str] = PromptSession(history=FileHistory(str(history)), key_bindings=keys)
+
+    async def next(self) -> str | None:
+        """Return what was typed up to Enter."""
+        text = ""
+        try:
+            while True:
+                # Our own receiver has the signals; at this prompt Ctrl-C is a key.
+                text += await self._session.prompt_async("  " if text else PROMPT, handle_sigint=False)
+                if not text.endswith("\\"):
+                    return text
+                text = text[:-1] + "\n"
+        except EOFError:
+            return None

@@ -1,0 +1,176 @@
+"""From events to what is shown. Pure: events in, pieces out; a writer puts them on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Literal, assert_never
+
+from orchestrator.cli.cleaning import one_line, streamed
+from orchestrator.cli.rows import arguments_row, duration, plural, summary, usage_row
+from orchestrator.conversation import NO_USAGE
+from orchestrator.events import (
+    AnswerRetried,
+    ApprovalRequested,
+    ApprovalResolved,
+    QuestionAnswered,
+    QuestionAsked,
+    Recorded,
+    StepFinished,
+    TextDelta,
+    ThinkingDelta,
+    ToolFinished,
+    ToolInputDelta,
+    ToolProgress,
+    ToolStarted,
+    TurnFinished,
+    TurnStarted,
+)
+from orchestrator.messages import Usage
+
+Kind = Literal["started", "ok", "failed", "note", "problem", "advice"]
+MARKS: Mapping[Kind, str] = {"started": "●", "ok": "✓", "failed": "✗", "note": "·", "problem": "!", "advice": " "}
+LIVE_ROWS = 8
+
+
+@dataclass(frozen=True)
+class Words:
+    """A piece of what the model says, as it comes."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line that is finished; its state is a sign and a word, never colour alone."""
+
+    kind: Kind
+    text: str
+
+    def __str__(self) -> str:
+        return f"{MARKS[self.kind]} {self.text}"
+
+
+Piece = Words | Row
+
+
+@dataclass(frozen=True)
+class Running:
+    """A call that has no result yet."""
+
+    tool: str
+    arguments: str = ""
+    began: datetime | None = None
+    """When it was started; before that it waits for a decision."""
+    progress: str = ""
+
+
+@dataclass
+class Screen:
+    """What one watcher of a conversation has been shown. With `live`, running calls stand in the live region only."""
+
+    live: bool = False
+    running: dict[str, Running] = field(default_factory=dict[str, Running])
+    _spoken: str = ""  # the words of this step that were shown
+    _denied: dict[str, str] = field(default_factory=dict[str, str])
+    _usage: Usage = NO_USAGE
+    _steps: int = 0
+
+    def feed(self, recorded: Recorded) -> list[Piece]:
+        """Return what the event adds to the screen."""
+        match event := recorded.event:
+            case TextDelta():
+                text = streamed(event.text)
+                self._spoken += text
+                return [Words(text)] if text else []
+            case StepFinished():
+                return self._stepped(event)
+            case AnswerRetried():
+                return self._retried(event)
+            case ToolStarted():
+                return self._started(event, recorded.at)
+            case ToolProgress():
+                self._progressed(event)
+                return []
+            case ToolFinished():
+                return [self._finished(event, recorded.at)]
+            case ApprovalResolved():
+                if not event.allowed:
+                    self._denied[event.call_id] = event.note
+                return []
+            case TurnFinished():
+                return self._ended(event, recorded.conversation_id)
+            case TurnStarted():
+                self._usage, self._steps, self._spoken = Usage(), 0, ""
+                return []
+            case ThinkingDelta() | ToolInputDelta() | ApprovalRequested() | QuestionAsked() | QuestionAnswered():
+                return []
+            case _:
+                assert_never(event)
+
+    def live_rows(self, now: datetime) -> list[str]:
+        """Return the rows of the live region: calls that run or wait, at most `LIVE_ROWS`."""
+        rows = [live_row(one, now) for one in self.running.values()]
+        if len(rows) > LIVE_ROWS:
+            more = len(rows) - LIVE_ROWS + 1
+            rows = [*rows[: LIVE_ROWS - 1], f"  … and {more} more calls"]
+        return rows
+
+    def _stepped(self, event: StepFinished) -> list[Piece]:
+        """The words are complete: show what the stream did not bring, and end the line."""
+        self._usage, self._steps = self._usage + event.usage, event.step
+        whole, self._spoken, spoken = streamed(event.message.text), "", self._spoken
+        missing = "" if spoken and not whole.startswith(spoken) else whole[len(spoken) :]
+        for call in event.message.calls:
+            self.running[call.id] = Running(one_line(call.tool), arguments_row(call.arguments))
+        end = "" if (spoken + missing).endswith("\n") or not spoken + missing else "\n"
+        return [Words(missing + end)] if missing + end else []
+
+    def _retried(self, event: AnswerRetried) -> list[Piece]:
+        void = " What was said above is void." if self._spoken else ""
+        self._spoken = ""
+        why = one_line(event.why, 160).rstrip(".")
+        return [Row("note", f"{why}; asking again in {duration(event.seconds)} (attempt {event.attempt}).{void}")]
+
+    def _started(self, event: ToolStarted, at: datetime) -> list[Piece]:
+        one = replace(self.running.get(event.call_id, Running(one_line(event.tool))), began=at)
+        self.running[event.call_id] = one
+        return [] if self.live else [Row("started", " ".join(filter(None, (one.tool, one.arguments))))]
+
+    def _progressed(self, event: ToolProgress) -> None:
+        if one := self.running.get(event.call_id):
+            share = f"{event.done / event.total:.0%}" if event.total else f"{event.done:g}"
+            self.running[event.call_id] = replace(one, progress=f"{share} {one_line(event.text, 40)}".strip())
+
+    def _finished(self, event: ToolFinished, at: datetime) -> Row:
+        one = self.running.pop(event.call_id, Running("a call"))
+        what = f"{one.tool} {one.arguments}".strip() if self.live or not one.began else one.tool
+        said = summary(event.result)
+        if event.call_id in self._denied:
+            note = one_line(self._denied.pop(event.call_id))
+            return Row("failed", f"{what}  denied" + (f": {note}" if note else ""))
+        seconds = (at - one.began).total_seconds() if one.began else event.seconds
+        time = f" · {duration(seconds)}" if one.began else ""
+        return Row("failed" if event.result.is_error else "ok", f"{what}  {said}{time}")
+
+    def _ended(self, event: TurnFinished, conversation_id: str) -> list[Piece]:
+        left = [Row("failed", f"{one.tool}  stopped") for one in self.running.values()]
+        self.running, self._spoken = {}, ""
+        cost = Row("note", f"{self._steps} step{plural(self._steps)} · {usage_row(self._usage)}")
+        if event.reason == "done":
+            return [*left, cost] if self.live and self._steps else [*left]
+        if event.reason == "cancelled":
+            return [*left, Row("note", "Stopped. What was said and done so far is kept.")]
+        keep = f"Your message is kept: `orchestrator chat --resume {conversation_id}` goes on from here."
+        detail = one_line(event.detail, 600) or f"The turn ended: {event.reason}."
+        return [*left, Row("problem", detail), Row("advice", keep)]
+
+
+def live_row(one: Running, now: datetime) -> str:
+    """Return a running call's row, with the seconds it takes so far."""
+    what = f"{MARKS['started']} {one.tool} {one.arguments}".rstrip()
+    if one.began is None:
+        return f"{what}  …waits"
+    seconds = max(0.0, (now - one.began).total_seconds())
+    return f"{what}  …{one.progress or 'running'} {duration(seconds)}"

@@ -1,0 +1,92 @@
+"""A conversation as text: who said what, which calls were made, who decided, what it took. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from orchestrator.cli.cleaning import clean, one_line
+from orchestrator.cli.rows import arguments_row, duration, summary, usage_row
+from orchestrator.conversation import NO_USAGE
+from orchestrator.events import (
+    ApprovalRequested,
+    ApprovalResolved,
+    QuestionAnswered,
+    QuestionAsked,
+    Recorded,
+    StepFinished,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+    TurnStarted,
+)
+from orchestrator.messages import Call, Usage, text_of
+
+
+def transcript(events: Iterable[Recorded]) -> list[str]:
+    """Return the lines of the conversation."""
+    return list(_Lines().of(events))
+
+
+class _Lines:
+    def __init__(self) -> None:
+        self._calls: dict[str, Call] = {}
+        self._usage: Usage = NO_USAGE
+
+    def of(self, events: Iterable[Recorded]) -> Iterator[str]:
+        for recorded in events:
+            yield from self._line(recorded)
+
+    def _line(self, recorded: Recorded) -> Iterator[str]:
+        match event := recorded.event:
+            case TurnStarted():
+                said = clean(text_of(event.content)).strip()
+                at = recorded.at.astimezone().strftime("%Y-%m-%d %H:%M")
+                yield from ("", *indented(said, "> ")) if said else ("", f"· went on with what was unfinished, {at}")
+            case StepFinished():
+                yield from self._stepped(event)
+            case ApprovalRequested():
+                yield f"? {self._name(event.call_id)}  asked: {one_line(event.why, 160)}"
+            case ApprovalResolved():
+                note = f": {one_line(event.note, 160)}" if event.note else ""
+                yield f"  {'allowed' if event.allowed else 'denied'} by the user{note}"
+            case ToolStarted():
+                yield f"● {self._what(event.call_id)}  ({one_line(event.why, 160)})"
+            case ToolFinished():
+                mark = "✗" if event.result.is_error else "✓"
+                yield f"{mark} {self._name(event.call_id)}  {summary(event.result)} · {duration(event.seconds)}"
+            case QuestionAsked():
+                yield f"? {one_line(event.server)} asks: {one_line(event.text, 200)}"
+            case QuestionAnswered():
+                words = {"accept": "answered", "decline": "declined", "cancel": "left unanswered"}
+                yield f"  {words[event.action]} by the user"
+            case TurnFinished():
+                yield from self._ended(event)
+            case _:
+                pass
+
+    def _stepped(self, event: StepFinished) -> Iterator[str]:
+        self._usage += event.usage
+        self._calls |= {call.id: call for call in event.message.calls}
+        if words := clean(event.message.text).strip():
+            yield ""
+            yield words
+
+    def _ended(self, event: TurnFinished) -> Iterator[str]:
+        if event.reason != "done":
+            yield f"! {event.reason}: {one_line(event.detail, 400)}"
+        yield f"· {usage_row(self._usage)}"
+        self._usage = NO_USAGE
+
+    def _name(self, call_id: str) -> str:
+        call = self._calls.get(call_id)
+        return one_line(call.tool) if call else "a call"
+
+    def _what(self, call_id: str) -> str:
+        call = self._calls.get(call_id)
+        return f"{self._name(call_id)} {arguments_row(call.arguments) if call else ''}".rstrip()
+
+
+def indented(text: str, first: str) -> list[str]:
+    """Return the lines of `text`, the first one behind `first` and the others below it."""
+    head, *rest = text.split("\n")
+    return [first + head, *(" " * len(first) + line for line in rest)]

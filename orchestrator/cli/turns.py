@@ -1,0 +1,159 @@
+"""One turn in front of the user: its events on the screen, its questions to whoever can answer them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from orchestrator.cli.asking import Asker, Decision, Granted
+from orchestrator.cli.interrupts import Interrupts
+from orchestrator.cli.outcome import Outcome, Tally
+from orchestrator.cli.screen import Screen
+from orchestrator.cli.writer import Writer
+from orchestrator.conversations import Conversations, Started
+from orchestrator.errors import Conflict
+from orchestrator.events import (
+    ApprovalRequested,
+    ApprovalResolved,
+    QuestionAnswered,
+    QuestionAsked,
+    Recorded,
+    ToolFinished,
+    TurnFinished,
+)
+
+TICK = 0.2
+"""Seconds between two pictures of the live region."""
+
+Ask = ApprovalRequested | QuestionAsked
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where turns are played: what they are shown on, and who decides."""
+
+    conversations: Conversations
+    writer: Writer
+    asker: Asker
+    granted: Granted
+    interrupts: Interrupts
+    denied: list[str]
+    """Calls refused because nobody was there to ask, in this turn."""
+    tap: Callable[[Recorded], None] | None = None
+    """Gets every event as well."""
+
+
+async def play(stage: Stage, started: Started) -> Outcome:
+    """Show the turn until it is over, answer what it asks, and return what became of it."""
+    return await _Play(stage, started).run()
+
+
+class _Play:
+    def __init__(self, stage: Stage, started: Started) -> None:
+        stage.denied.clear()
+        self._stage = stage
+        self._started = started
+        self._screen = Screen(live=stage.writer.live)
+        self._tally = Tally(started.conversation_id, started.turn_id, denied=stage.denied)
+        self._settled: set[str] = set()  # ids of what was asked and is answered
+        self._asking = ""
+        self._asked_in = anyio.CancelScope()
+
+    async def run(self) -> Outcome:
+        past = await self._stage.conversations.events(self._started.conversation_id)
+        self._settled = {settles(recorded) for recorded in past} - {""}
+        send, asks = anyio.create_memory_object_stream[Ask](1_000)
+        self._stage.interrupts.begin_turn(self._stop)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._answer_all, asks)
+                if self._stage.writer.live:
+                    tasks.start_soon(self._redraw)
+                async with contextlib.aclosing(self._events()) as events:
+                    async for recorded in events:
+                        self._show(recorded)
+                        if isinstance(recorded.event, Ask):
+                            send.send_nowait(recorded.event)
+                tasks.cancel_scope.cancel()
+        finally:
+            send.close()
+            self._stage.interrupts.end_turn()
+            self._stage.writer.close()
+        return self._tally.outcome()
+
+    async def _events(self) -> AsyncGenerator[Recorded]:
+        """Yield the turn's events up to its end; a watcher that fell behind comes back and reads the journal."""
+        seq = self._started.seq
+        while self._tally.end is None:
+            async with self._stage.conversations.watch(self._started.conversation_id, seq) as events:
+                async for recorded in events:
+                    if recorded.turn_id != self._started.turn_id:
+                        continue
+                    seq = max(seq, recorded.seq)
+                    yield recorded
+                    if isinstance(recorded.event, TurnFinished):
+                        return
+
+    def _show(self, recorded: Recorded) -> None:
+        self._tally.feed(recorded)
+        if self._stage.tap:
+            self._stage.tap(recorded)
+        if settled := settles(recorded):
+            self._settled.add(settled)
+            if settled == self._asking:
+                self._asked_in.cancel()
+        self._stage.writer.write(self._screen.feed(recorded))
+
+    async def _redraw(self) -> None:
+        while True:
+            self._stage.writer.draw_live(self._screen.live_rows(datetime.now(UTC)))
+            await anyio.sleep(TICK)
+
+    async def _answer_all(self, asks: MemoryObjectReceiveStream[Ask]) -> None:
+        """Ask the user one thing after the other; what others answered meanwhile is not asked any more."""
+        with asks:
+            async for ask in asks:
+                self._asking = ask.call_id if isinstance(ask, ApprovalRequested) else ask.question_id
+                if self._asking in self._settled:
+                    continue
+                with anyio.CancelScope() as self._asked_in, contextlib.suppress(Conflict):
+                    await self._answer(ask)
+
+    async def _answer(self, ask: Ask) -> None:
+        conversation_id, conversations = self._started.conversation_id, self._stage.conversations
+        if isinstance(ask, ApprovalRequested):
+            decision = await self._decided(ask)
+            await conversations.decide(conversation_id, ask.call_id, decision.allowed, decision.note)
+            return
+        with self._stage.writer.held():
+            reply = await self._stage.asker.answer(ask)
+        action = "decline" if reply.values is None else "accept"
+        await conversations.answer(conversation_id, ask.question_id, action, reply.values or {})
+
+    async def _decided(self, request: ApprovalRequested) -> Decision:
+        if self._stage.granted.covers(request.tool):
+            return Decision(True)
+        with self._stage.writer.held():
+            return await self._stage.asker.decide(request)
+
+    async def _stop(self) -> None:
+        """The first Ctrl-C."""
+        self._stage.writer.say("Stopping… (Ctrl-C again leaves)", "note")
+        with contextlib.suppress(Conflict):
+            await self._stage.conversations.cancel(self._started.conversation_id)
+
+
+def settles(recorded: Recorded) -> str:
+    """Return the id of the question that this event settles, if it settles one."""
+    match event := recorded.event:
+        case ApprovalResolved() | ToolFinished():
+            return event.call_id
+        case QuestionAnswered():
+            return event.question_id
+        case _:
+            return ""
