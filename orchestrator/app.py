@@ -16,6 +16,7 @@ from orchestrator.config import Config
 from orchestrator.context.plan import ContextSettings, plan
 from orchestrator.conversation import Conversation
 from orchestrator.conversations import Conversations
+from orchestrator.engine.lifeline import Lifeline
 from orchestrator.engine.local import LocalEngine
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
@@ -67,7 +68,10 @@ async def open_app(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[
                 max_result_chars=config.limits.max_result_chars,
             )
         )
-        conversations = Conversations(store, LocalFeed(), crew_of(config, toolbox, RetryingModel(claude)))
+        lifeline = Lifeline(config.data_dir / "running")
+        stack.callback(lifeline.close)
+        crew = crew_of(config, toolbox, RetryingModel(claude))
+        conversations = Conversations(store, LocalFeed(), crew, lifeline.owner, lifeline.alive)
         async with anyio.create_task_group() as tasks:
             conversations.engine = LocalEngine(tasks, conversations.run_turn)
             yield App(conversations, toolbox, config, config.model.name, endpoint, simulated)

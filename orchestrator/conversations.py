@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -36,13 +34,25 @@ class Started:
 
 
 class Conversations:
-    """All conversations of one store. `crew` says who takes part in the turn of a journal."""
+    """All conversations of one store.
 
-    def __init__(self, store: Store, feed: Feed, crew: Callable[[Journal], turn.Crew]) -> None:
+    `crew` says who takes part in the turn of a journal, `owner` how this process names itself when it claims a turn,
+    and `alive` whether another process still runs: its open turns are not touched.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        feed: Feed,
+        crew: Callable[[Journal], turn.Crew],
+        owner: str = "me",
+        alive: Callable[[str], bool] = lambda _: False,
+    ) -> None:
         self._store = store
         self._feed = feed
         self._crew = crew
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._owner = owner
+        self._alive = alive
         self._open: dict[str, Journal] = {}
         self.engine: Engine | None = None
 
@@ -59,9 +69,13 @@ class Conversations:
         return await self._begin(conversation_id, TurnStarted(content=tuple(content)))
 
     async def resume(self, conversation_id: str) -> Started | None:
-        """Go on with what is unfinished: the open turn, or a message that got no answer. None if there is nothing."""
+        """Go on with what is unfinished: the open turn, or a message that got no answer. None if there is nothing.
+
+        Raises `NotFound`, and `Conflict` if the turn runs in another process.
+        """
         head = await self._store.head(conversation_id)
         if head.open_turn:
+            self._touch(head)
             events = await self._store.events(conversation_id)
             first = next(event.seq for event in events if event.turn_id == head.open_turn)
             await self._submit(conversation_id, head.open_turn)
@@ -189,7 +203,14 @@ class Conversations:
         head = await self._store.head(conversation_id)
         if not head.open_turn:
             raise Conflict(f"No turn of conversation {conversation_id} is open.", "There is nothing to do.")
+        self._touch(head)
         return head.open_turn
+
+    def _touch(self, head: Head) -> None:
+        """Raise `Conflict` if the open turn belongs to another process that is alive."""
+        if head.owner != self._owner and self._alive(head.owner):
+            window = f"Conversation {head.id} is at work in another window (process {head.owner.split('-')[0]})."
+            raise Conflict(window, "Wait for it there, or stop it there.")
 
 
 def new_id(kind: str) -> str:
