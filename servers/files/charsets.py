@@ -11,22 +11,16 @@ from servers.files.errors import Invalid
 LineEnd = Literal["LF", "CRLF", "mixed", "none"]
 GUESSED = 16 * 1024
 """Bytes of a file that are guessed from, when they are no UTF-8."""
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 WIDE = ("utf-16", "utf-32", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-7")
 """Charsets in which a byte 10 is not a line end."""
 
 
 @dataclass(frozen=True)
 class Charset:
-    """A charset by its Python name."""
+    """A charset by its Python name, and the mark that the file begins with."""
 
     name: str
+    mark: bytes = b""
 
     @property
     def wide(self) -> bool:
@@ -36,7 +30,7 @@ class Charset:
     @property
     def shown(self) -> str:
         """The name for the reader."""
-        return "utf-8 with BOM" if self.name == "utf-8-sig" else self.name
+        return f"{self.name} with BOM" if self.mark else self.name
 
     def decoded(self, raw: bytes, *, whole: bool) -> tuple[str, int]:
         """Return the text of `raw` and how many bytes at its end are the start of a torn character.
@@ -44,10 +38,25 @@ class Charset:
         With `whole` nothing is torn: what does not decode becomes U+FFFD.
         """
         decoder = codecs.getincrementaldecoder(self.name)("replace")
-        text = decoder.decode(raw, final=whole)
+        text = decoder.decode(raw[len(self.mark) :] if self.begins(raw) else raw, final=whole)
         return text, 0 if whole else len(decoder.getstate()[0])
 
+    def begins(self, raw: bytes) -> bool:
+        """Say whether `raw` is the start of a file, with the mark."""
+        return bool(self.mark) and raw.startswith(self.mark)
 
+    def encoded(self, text: str, *, start: bool = True) -> bytes:
+        """Return `text` as bytes, behind the mark if it is the start of the file. Raises UnicodeEncodeError."""
+        return (self.mark if start else b"") + text.encode(self.name)
+
+
+_MARKS = (
+    Charset("utf-8", codecs.BOM_UTF8),
+    Charset("utf-32-le", codecs.BOM_UTF32_LE),  # before UTF-16, whose mark it begins with
+    Charset("utf-32-be", codecs.BOM_UTF32_BE),
+    Charset("utf-16-le", codecs.BOM_UTF16_LE),
+    Charset("utf-16-be", codecs.BOM_UTF16_BE),
+)
 UTF8 = Charset("utf-8")
 
 
@@ -70,7 +79,7 @@ def looks_binary(sample: bytes) -> bool:
 
 def marked(sample: bytes) -> Charset | None:
     """Return the charset that a byte order mark announces."""
-    return next((Charset(name) for mark, name in _MARKS if sample.startswith(mark)), None)
+    return next((charset for charset in _MARKS if charset.begins(sample)), None)
 
 
 def detected(sample: bytes, *, whole: bool) -> Charset:

@@ -19,6 +19,7 @@ from servers.files.errors import Conflict, Denied, Exists, FilesError, Invalid, 
 from servers.files.naming import quoted, refuse_impossible, spellings
 from servers.files.opening import DIRECTORY, PASSING, Opener, best_opener, open_by_kernel, open_without_links
 from servers.files.protected import Protection, looks_like_git, refuse_reading, refuse_writing
+from servers.files.quota import Quota
 from servers.files.roots import Root
 
 
@@ -42,17 +43,20 @@ class Folder:
     hosts: tuple[str, ...] = field(default=(), repr=False)
     """The folder's own paths on the host: understood when a caller spells them, never shown."""
     rules: Protection = field(default_factory=Protection)
+    quota: Quota = field(default_factory=Quota)
     opener: Opener = field(default_factory=best_opener, repr=False)
     changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Held while something is changed: two calls never interleave their check and their act."""
 
     @classmethod
-    def at(cls, root: Root, rules: Protection | None = None, opener: Opener | None = None) -> Folder:
+    def at(
+        cls, root: Root, rules: Protection | None = None, quota: Quota | None = None, opener: Opener | None = None
+    ) -> Folder:
         """Return the folder at `root`, opened. Raises OSError when that cannot be."""
         fd = os.open(root.path, os.O_RDONLY | DIRECTORY | os.O_CLOEXEC)
-        return cls(
-            root.name, fd, root.writable, (root.path, root.asked), rules or Protection(), opener or best_opener()
-        )
+        hosts = (root.path, root.asked)
+        rules, quota = rules or Protection(), quota or Quota()
+        return cls(root.name, fd, root.writable, hosts, rules, quota, opener or best_opener())
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -88,22 +92,26 @@ class Folder:
             os.close(fd)
 
     @contextlib.contextmanager
-    def parent(self, path: str, *, mkdirs: bool = False) -> Generator[tuple[Opened, str]]:
+    def parent(
+        self, path: str, *, mkdirs: bool = False, rules: Protection | None = None
+    ) -> Generator[tuple[Opened, str]]:
         """Open the directory that `path` is in, to change something there; yields it and the last part of the name.
 
-        `mkdirs` creates the directories that are missing on the way. Raises `FilesError`, also for protected names.
+        `mkdirs` creates the directories that are missing on the way; `rules` hold instead of the folder's own. Raises
+        `FilesError`, also for protected names.
         """
+        rules = rules or self.rules
         if not self.writable:
             raise Denied(f"the folder {self.name!r} is served for reading", "Only the operator can change that.")
         above, _, leaf = path.rpartition("/")
         if not leaf:
             raise Denied("that is the served folder itself", "Name something in it.")
-        refuse_writing(self.rules, path)
+        refuse_writing(rules, path)
         if mkdirs:
             self._make_directories(above)
         fd, real = self._open(above, PASSING | DIRECTORY)
         try:
-            refuse_writing(self.rules, f"{real}/{leaf}" if real else leaf)
+            refuse_writing(rules, f"{real}/{leaf}" if real else leaf)
             self._refuse_repository(fd, real, leaf)
             yield Opened(fd, os.fstat(fd), real), leaf
         finally:

@@ -47,7 +47,7 @@ _C: Any = _c_library()
 
 
 def _openat2(directory: int, path: str, flags: int, mode: int, resolve: int) -> int:
-    how = _How(flags, mode, resolve)
+    how = _How(_allowed(flags), mode, resolve)
     name = os.fsencode(path)
     for _ in range(TRIES):
         fd: int = _C.syscall(SYS_OPENAT2, directory, name, ctypes.byref(how), ctypes.sizeof(how))
@@ -59,16 +59,21 @@ def _openat2(directory: int, path: str, flags: int, mode: int, resolve: int) -> 
     raise OSError(errno.EAGAIN, "the tree keeps changing", path)
 
 
+def _allowed(flags: int) -> int:
+    """The flags to open with: careful ones, but for O_PATH, which opens nothing and takes none (EINVAL)."""
+    return flags | (os.O_CLOEXEC if PASSING and flags & PASSING else CAREFUL)
+
+
 def open_by_kernel(directory: int, path: str, flags: int, mode: int = 0) -> int:
     """Return a descriptor of `path` beneath `directory`; the kernel vouches that it lies there. See `Opener`."""
     refuse_unusable(path)
-    return _openat2(directory, path or ".", flags | CAREFUL, mode, BENEATH | NO_MAGICLINKS)
+    return _openat2(directory, path or ".", flags, mode, BENEATH | NO_MAGICLINKS)
 
 
 def open_without_links(directory: int, path: str, flags: int, mode: int = 0) -> int:
     """Return a descriptor as `open_by_kernel` does, or raise ELOOP when any part of `path` is a link."""
     refuse_unusable(path)
-    return _openat2(directory, path or ".", flags | CAREFUL, mode, BENEATH | NO_MAGICLINKS | NO_SYMLINKS)
+    return _openat2(directory, path or ".", flags, mode, BENEATH | NO_MAGICLINKS | NO_SYMLINKS)
 
 
 def open_by_walk(directory: int, path: str, flags: int, mode: int = 0) -> int:
@@ -83,7 +88,7 @@ def open_by_walk(directory: int, path: str, flags: int, mode: int = 0) -> int:
             below = _open_one(here, part, PASSING | DIRECTORY, 0)
             os.close(here)
             here = below
-        return _open_one(here, parts[-1] if parts else ".", flags | CAREFUL, mode)
+        return _open_one(here, parts[-1] if parts else ".", _allowed(flags), mode)
     finally:
         os.close(here)
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from servers.files.charsets import Charset, LineEnd, detected, line_end, looks_binary, named
+from servers.files.charsets import UTF8, Charset, LineEnd, detected, line_end, looks_binary, named
 from servers.files.errors import Invalid, TooLarge
 from servers.files.folder import Opened
 from servers.files.patience import Patience
@@ -91,7 +91,16 @@ def page(opened: Opened, wanted: Wanted, patience: Patience) -> TextPage:
 
     Raises `Invalid` when it starts after the end, `TooLarge` for a huge UTF-16 file, `OutOfTime` for a far line.
     """
-    source = _source(opened, wanted.encoding, patience)
+    return _page(_source(opened, wanted.encoding, patience), wanted, patience)
+
+
+def page_of_text(text: str, wanted: Wanted, patience: Patience) -> TextPage:
+    """Return the part that is `wanted` of a text that was made of a file; its bytes are those of UTF-8."""
+    raw = text.encode(errors="replace")
+    return _page(Source(-1, len(raw), raw, UTF8, None), wanted, patience)
+
+
+def _page(source: Source, wanted: Wanted, patience: Patience) -> TextPage:
     start, first_line = _start(source, wanted, patience)
     raw, truncated, torn = _cut(source, start, wanted)
     text, rest = source.charset.decoded(raw, whole=truncated is None or not torn)
@@ -135,8 +144,8 @@ def _source(opened: Opened, encoding: str | None, patience: Patience) -> Source:
     raw = whole(opened, WIDE_MOST, patience)
     charset = asked or detected(raw, whole=True)
     if charset.wide:
-        text = raw.decode(charset.name, "replace").encode(errors="replace")
-        return Source(opened.fd, len(text), text, Charset("utf-8"), _hash(raw))
+        text = charset.decoded(raw, whole=True)[0].encode(errors="replace")
+        return Source(opened.fd, len(text), text, UTF8, _hash(raw))
     return Source(opened.fd, len(raw), raw, charset, _hash(raw))
 
 

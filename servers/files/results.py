@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from servers.files.walking import Kind
 from servers.limits import Page, Value
@@ -22,7 +23,7 @@ class FileEntry(Value):
 
     path: str
     kind: Kind
-    size: Annotated[int | None, Optional] = None
+    size: Annotated[int | SkipJsonSchema[None], Optional] = None
     mtime: str
 
 
@@ -36,8 +37,8 @@ class FoundLine(Value):
     """A line, or a name, that matches."""
 
     path: str
-    line: Annotated[int | None, Optional] = None
-    text: Annotated[str | None, Optional] = None
+    line: Annotated[int | SkipJsonSchema[None], Optional] = None
+    text: Annotated[str | SkipJsonSchema[None], Optional] = None
     before: Annotated[tuple[str, ...], Optional] = ()
     after: Annotated[tuple[str, ...], Optional] = ()
 
@@ -56,7 +57,7 @@ class FoundLines(Page):
 
     matches: list[FoundLine]
     files_scanned: int
-    skipped: SkippedFiles
+    skipped: Annotated[SkippedFiles, WithJsonSchema({"type": "object", "additionalProperties": {"type": "integer"}})]
 
 
 class FileInfo(Value):
@@ -67,7 +68,48 @@ class FileInfo(Value):
     size: int
     mtime: str
     mode: str
-    mime: Annotated[str | None, Optional] = None
-    charset: Annotated[str | None, Optional] = None
-    lines: Annotated[int | None, Optional] = None
-    sha256: Annotated[str | None, Optional] = None
+    mime: Annotated[str | SkipJsonSchema[None], Optional] = None
+    charset: Annotated[str | SkipJsonSchema[None], Optional] = None
+    lines: Annotated[int | SkipJsonSchema[None], Optional] = None
+    sha256: Annotated[str | SkipJsonSchema[None], Optional] = None
+
+
+class FileWritten(Value):
+    """What was written."""
+
+    path: str
+    bytes: int
+    sha256: Annotated[str | SkipJsonSchema[None], Optional] = None
+    created: bool
+
+
+class FileEdited(Value):
+    """What an edit did, or would do."""
+
+    path: str
+    diff: str
+    sha256: str
+    replaced: int
+
+
+class FileMoved(Value):
+    """What was moved or copied."""
+
+    src: str
+    dst: str
+
+
+class FileDeleted(Value):
+    """What was deleted."""
+
+    path: str
+    entries: int
+    trash_id: Annotated[str | SkipJsonSchema[None], Optional] = None
+
+
+class EditText(Value):
+    """One replacement."""
+
+    old: str
+    new: str
+    count: Annotated[int, Field(ge=1)] = 1

@@ -189,7 +189,7 @@ def _readable(raw: bytes, query: str) -> bytes:
     if charset is None and query.isascii():
         return raw
     charset = charset or detected(raw, whole=True)
-    return raw if charset == UTF8 else raw.decode(charset.name, "replace").encode(errors="replace")
+    return raw if charset == UTF8 else charset.decoded(raw, whole=True)[0].encode(errors="replace")
 
 
 def _lines(path: str, raw: bytes, what: Search, pattern: Pattern, last: int, patience: Patience) -> Iterator[Match]:

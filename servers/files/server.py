@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
 
 from servers.files.folder import Folder
 from servers.files.protected import Protection
+from servers.files.protocol.confirming import Asking, Policy
+from servers.files.protocol.files_server import FilesServer
 from servers.files.protocol.reading_tools import add_reading_tools
+from servers.files.protocol.writing_tools import add_writing_tools
+from servers.files.quota import MEGABYTE, USUAL, Quota
 from servers.files.roots import BadRoot, Root, parse_roots
 from servers.files.served import Served
 from servers.serving import CannotServe, Program
-from servers.toolserver import ToolServer
 
 PATHS_OF_ONE = "Paths are relative to the folder {name!r}, such as `notes/tea.md`; `.` is the folder."
 PATHS_OF_MANY = "Paths begin with the folder, such as `{name}:/notes/tea.md`; `.` lists the folders: {names}."
@@ -23,25 +25,30 @@ def build(
     roots: Sequence[str] = (),
     *,
     allow: Sequence[str] = (),
+    confirm: Policy = "ask",
+    trash: bool = True,
+    quota: int = USUAL,
     keys: Sequence[bytes] = (),
-) -> ToolServer[Any]:
+) -> FilesServer:
     """Return a server for the folders `roots`, each `[NAME=]PATH[:rw]`; without any, the current one for reading.
 
     Raises: `BadRoot` for a folder that is not served.
     """
-    served = open_served(parse_roots(roots), Protection(tuple(allow)))
+    served = open_served(parse_roots(roots), Protection(tuple(allow)), quota)
     first = served.folders[0].name
     about = PATHS_OF_ONE if len(served.folders) == 1 else PATHS_OF_MANY
     instructions = f"{about.format(name=first, names=', '.join(served.names))} {HINTS}"
-    server: ToolServer[Any] = ToolServer("files", title="Files", instructions=instructions, keys=keys)
+    server: FilesServer = FilesServer("files", title="Files", instructions=instructions, keys=keys)
     add_reading_tools(server, served)
+    if any(folder.writable for folder in served.folders):
+        add_writing_tools(server, served, Asking(confirm), keep=trash)
     return server
 
 
-def open_served(roots: Sequence[Root], rules: Protection) -> Served:
-    """Return `roots`, opened. Raises `BadRoot` when one of them cannot be opened."""
+def open_served(roots: Sequence[Root], rules: Protection, quota: int) -> Served:
+    """Return `roots`, opened, each with `quota` bytes to write. Raises `BadRoot` when one cannot be opened."""
     try:
-        return Served(tuple(Folder.at(root, rules) for root in roots))
+        return Served(tuple(Folder.at(root, rules, Quota(quota)) for root in roots))
     except OSError as error:
         raise BadRoot(f"A folder cannot be opened ({error.strerror}): check that this user may read it.") from None
 
@@ -56,11 +63,29 @@ def _add_options(line: argparse.ArgumentParser) -> None:
     line.add_argument(
         "--allow", action="append", default=[], metavar="NAME", help="open a protected name again, e.g. '.env.test'"
     )
+    line.add_argument(
+        "--confirm",
+        choices=["ask", "allow", "deny"],
+        default="ask",
+        help="before something is replaced or deleted: ask the user through the client (refused where it cannot ask), "
+        "or allow or deny it without asking",
+    )
+    line.add_argument("--no-trash", action="store_true", help="delete for good, not into .trash of the folder")
+    line.add_argument(
+        "--quota", type=int, default=USUAL // MEGABYTE, metavar="MB", help="what may be written into each folder"
+    )
 
 
-def _build(options: argparse.Namespace) -> ToolServer[Any]:
+def _build(options: argparse.Namespace) -> FilesServer:
     try:
-        return build(options.roots, allow=options.allow, keys=getattr(options, "state_keys", ()))
+        return build(
+            options.roots,
+            allow=options.allow,
+            confirm=options.confirm,
+            trash=not options.no_trash,
+            quota=options.quota * MEGABYTE,
+            keys=getattr(options, "state_keys", ()),
+        )
     except BadRoot as refusal:
         raise CannotServe(str(refusal)) from None
 

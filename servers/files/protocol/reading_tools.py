@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from mcp.types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from servers.cleaning import clean_line
 from servers.files.errors import FilesError, Invalid
@@ -22,14 +23,13 @@ from servers.files.searching import Match, Search, Tally, search
 from servers.files.served import Served
 from servers.toolserver import ToolServer
 
-LOOKS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+LOOKS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 MOST_BYTES = 1024 * 1024
 FACTS = "files/pages"
 """The key of the facts about the pages in the result's `_meta`."""
 
-Path = Annotated[str, Field(description="As fs_list shows it.")]
-Glob = Annotated[str | None, Field(description="E.g. `*.md`, `src/**/*.{ts,tsx}`.")]
-Cursor = Annotated[str | None, Field(description="`next` of the page before.")]
+Glob = Annotated[str | SkipJsonSchema[None], Field(description="E.g. `*.md`, `src/**/*.{ts,js}`")]
+Cursor = Annotated[str | SkipJsonSchema[None], Field(description="`next` of the last page")]
 
 
 def add_reading_tools(server: ToolServer[Any], served: Served) -> None:
@@ -41,15 +41,15 @@ def add_reading_tools(server: ToolServer[Any], served: Served) -> None:
 
 
 def _add_list(server: ToolServer[Any], served: Served) -> None:
-    @server.tool(title="List a folder", annotations=LOOKS)
+    @server.tool(annotations=LOOKS)
     async def fs_list(
-        path: Path = ".",
-        depth: Annotated[int, Field(ge=1, le=8, description="Above 1: a tree.")] = 1,
+        path: str = ".",
+        depth: Annotated[int, Field(ge=1, le=8, description="A tree if above 1.")] = 1,
         glob: Glob = None,
-        kind: Literal["file", "dir"] | None = None,
+        kind: Literal["file", "dir"] | SkipJsonSchema[None] = None,
         sort: Sort = "name",
         hidden: bool = False,
-        ignored: Annotated[bool, Field(description="Also what .gitignore leaves out.")] = False,
+        ignored: Annotated[bool, Field(description="What .gitignore leaves out.")] = False,
         limit: Annotated[int, Field(ge=1, le=2000)] = 200,
         cursor: Cursor = None,
     ) -> FileList:
@@ -87,20 +87,20 @@ def _folders(served: Served, patience: Patience) -> list[FileEntry]:
 
 
 def _add_read(server: ToolServer[Any], served: Served) -> None:
-    @server.tool(title="Read files", annotations=LOOKS, structured_output=False)
+    @server.tool(annotations=LOOKS, structured_output=False)
     async def fs_read(
-        path: Path | None = None,
-        paths: Annotated[list[str] | None, Field(max_length=20, description="Several, instead of `path`.")] = None,
+        path: str | SkipJsonSchema[None] = None,
+        paths: Annotated[list[str] | SkipJsonSchema[None], Field(max_length=20)] = None,
         start_line: Annotated[int, Field(ge=1)] = 1,
         max_lines: Annotated[int, Field(ge=1, le=100_000)] = 400,
-        tail: Annotated[int | None, Field(ge=1, description="Only the last lines.")] = None,
-        offset: Annotated[int | None, Field(ge=0, description="Byte to go on at, from `next`.")] = None,
+        tail: Annotated[int, Field(ge=1, description="Only so many last lines.")] | SkipJsonSchema[None] = None,
+        offset: Annotated[int, Field(ge=0, description="Byte to go on at.")] | SkipJsonSchema[None] = None,
         max_bytes: Annotated[int, Field(ge=16, le=MOST_BYTES)] = 65536,
         as_: Annotated[As, Field(validation_alias="as")] = "auto",
-        numbers: Annotated[bool, Field(description="Number the lines.")] = False,
-        encoding: str | None = None,
+        numbers: bool = False,
+        encoding: str | SkipJsonSchema[None] = None,
     ) -> CallToolResult:
-        """Read text, an image, sound or PDF. A header line says which part it is, its sha256, and how to go on."""
+        """Read text, images, sound, PDF. The first line says which part this is, the sha256, and how to go on."""
         wanted = Wanted(start_line, max_lines, max_bytes, tail, offset, encoding)
         if (path is None) == (not paths):
             raise Invalid("give `path` or `paths`", "One of them, not both.")
@@ -137,15 +137,15 @@ def _result(each: list[Reading]) -> CallToolResult:
 
 
 def _add_search(server: ToolServer[Any], served: Served) -> None:
-    @server.tool(title="Search files", annotations=LOOKS)
+    @server.tool(annotations=LOOKS)
     async def fs_search(
-        query: Annotated[str, Field(description="Text; with regex=true an RE2 pattern; for names also `*.md`.")],
-        path: Path = ".",
+        query: Annotated[str, Field(description="Text; RE2 if regex; for names also a glob")],
+        path: str = ".",
         in_: Annotated[Literal["content", "name"], Field(validation_alias="in")] = "content",
         regex: bool = False,
         case: Literal["smart", "sensitive", "insensitive"] = "smart",
         glob: Glob = None,
-        context: Annotated[int, Field(ge=0, le=5, description="Lines around each match.")] = 0,
+        context: Annotated[int, Field(ge=0, le=5, description="Lines around.")] = 0,
         hidden: bool = False,
         ignored: bool = False,
         limit: Annotated[int, Field(ge=1, le=1000)] = 100,
@@ -203,9 +203,9 @@ def _line(served: Served, what: Search, match: Match) -> FoundLine:
 
 
 def _add_info(server: ToolServer[Any], served: Served) -> None:
-    @server.tool(title="Look at a file", annotations=LOOKS)
-    async def fs_info(path: Path, hash: bool = False) -> FileInfo:
-        """Size, times, type, charset, number of lines, and with hash=true the sha256."""
+    @server.tool(annotations=LOOKS)
+    async def fs_info(path: str, hash: bool = False) -> FileInfo:
+        """Size, time, type, charset, lines of a file."""
         place = served.place(path)
         seen = await in_thread(lambda patience: look(place.folder, place.path, patience, with_hash=hash))
         return FileInfo(

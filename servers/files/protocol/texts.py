@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import stat
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -16,11 +15,13 @@ from servers.files.errors import Invalid, TooLarge
 from servers.files.folder import Opened
 from servers.files.media import LARGEST, mime_of, sniffed
 from servers.files.patience import Patience
-from servers.files.reading import TextPage, Wanted, is_binary, page, whole
+from servers.files.pdfs import text_of as pdf_text_of
+from servers.files.reading import TextPage, Wanted, is_binary, page, page_of_text, whole
 from servers.files.served import Place, Served
 
 As = Literal["auto", "text", "image", "audio", "base64", "pdf"]
 Block = TextContent | ImageContent | AudioContent | ResourceLink
+PDF = "application/pdf"
 HASH_SHOWN = 16
 """Hex digits of a hash in a header line; as many are enough for `if_sha256`."""
 
@@ -48,6 +49,10 @@ def read_place(served: Served, place: Place, how: As, wanted: Wanted, numbers: b
             return _bytes(path, opened, wanted)
         if how in ("image", "audio") and not proven.startswith(how):
             raise Invalid(f"the file holds no {how} that is known", 'Read it with as="auto".')
+        if how == "pdf" and proven != PDF:
+            raise Invalid("the file is no PDF", 'Read it with as="auto".')
+        if how in ("pdf", "auto") and proven == PDF:
+            return _text(path, page_of_text(pdf_text_of(opened), wanted, patience), numbers)
         if how != "text" and proven.startswith(("image/", "audio/")):
             return _medium(path, place, opened, proven, asked=how != "auto", patience=patience)
         if how == "auto" and is_binary(opened):
@@ -138,8 +143,3 @@ def _medium(path: str, place: Place, opened: Opened, mime: str, *, asked: bool, 
 def _link(path: str, place: Place, opened: Opened, mime: str) -> ResourceLink:
     name = path.rpartition("/")[2]
     return ResourceLink(uri=uri_of(place), name=name, mime_type=mime, size=opened.status.st_size)
-
-
-def regular(opened: Opened) -> bool:
-    """Say whether a descriptor is of a regular file."""
-    return stat.S_ISREG(opened.status.st_mode)
