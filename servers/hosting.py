@@ -7,6 +7,7 @@ a loopback address, and a name that resolves to this machine would otherwise let
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
@@ -28,7 +29,6 @@ from servers.stopping import on_stop
 from servers.tokens import TokenGate
 
 LARGEST_BODY = 4 * 1024 * 1024
-MOST_SESSIONS = 1_000
 MOST_CONNECTIONS = 2_000
 SECONDS_TO_FINISH = 3  # for calls that run when the stop is asked for
 IDLE_CONNECTION = 65  # longer than proxies keep one (60), so that they never write into a closed one
@@ -37,11 +37,18 @@ IDLE_CONNECTION = 65  # longer than proxies keep one (60), so that they never wr
 def listen(address: Address) -> socket.socket:
     """Return the listening socket. Raises: `CannotServe` if the address cannot be had."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    # The protocol must be said: asyncio turns Nagle's algorithm off (40 ms per answer) only for sockets that name TCP.
+    at = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((address.host, address.port), family=family, backlog=2048)
+        if os.name == "posix":
+            at.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        at.bind((address.host, address.port))
+        at.listen(2048)
     except OSError as failure:
+        at.close()
         reason = (failure.strerror or str(failure)).lower()
         raise CannotServe(f"{address} cannot be listened on: {reason}. Choose another --http HOST:PORT.") from None
+    return at
 
 
 async def serve_http(
@@ -110,7 +117,7 @@ def _guarded(server: MCPServer[Any], security: TransportSecuritySettings, settin
         stateless_http=settings.stateless,
         transport_security=security,
         max_request_body_size=LARGEST_BODY,
-        max_sessions=MOST_SESSIONS,
+        max_sessions=settings.sessions,
     )
     return TokenGate(app, settings.tokens)
 

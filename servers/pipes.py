@@ -24,7 +24,7 @@ from mcp.types import INVALID_REQUEST
 
 from servers.stopping import SECONDS_TO_STOP, leave_within, on_stop
 
-LONGEST_MESSAGE = 8 * 1024 * 1024
+LONGEST_MESSAGE = 6 * 1024 * 1024
 _CHUNK = 64 * 1024
 _AT_ONCE = 4096  # PIPE_BUF on Linux: a ready pipe takes that much without making the writer wait (pipe(7))
 _EDGE = 4096  # of a message that is too long, kept to find its id
@@ -85,14 +85,14 @@ class _Pipes:
             if len(held) + len(chunk) > LONGEST_MESSAGE and b"\n" not in chunk:
                 held += chunk
                 chunk = await self._refuse(held)  # leaves nothing held
-            if b"\n" not in chunk:
-                held += chunk
-                continue
-            *lines, rest = (bytes(held) + chunk).split(b"\n")
-            held = bytearray(rest)
-            for line in lines:
+            searched = len(held)
+            held += chunk
+            while (end := held.find(b"\n", searched)) >= 0:
+                line = held[:end].decode("utf-8", "replace")
+                del held[: end + 1]
+                searched = 0
                 if line.strip():
-                    yield line.decode("utf-8", "replace")
+                    yield line
         leave_within(SECONDS_TO_STOP)  # a tool in a thread must not outlive its client
         if held.strip():
             yield held.decode("utf-8", "replace")

@@ -65,6 +65,8 @@ class Settings:
     tokens: Tokens
     state_keys: tuple[bytes, ...]
     stateless: bool
+    sessions: int
+    """HTTP sessions (of clients before 2026-07-28) that may be open at once."""
     deadline: float
     """Seconds that one call may take."""
     concurrency: int
@@ -94,6 +96,7 @@ def add_options(line: argparse.ArgumentParser, concurrency: int) -> None:
         "--state-key-file", type=Path, metavar="FILE", help="keys that replicas share, one per line of 32 bytes or more"
     )
     add("--stateless", action="store_true", help="no HTTP sessions: only for several replicas and old clients")
+    add("--sessions", type=int, default=1000, metavar="N", help="HTTP sessions open at once (1000)")
     add("--deadline", type=float, default=120.0, metavar="SECONDS", help="the longest that a call may take (120)")
     add("--concurrency", type=int, default=concurrency, metavar="N", help=f"calls at once ({concurrency})")
     add("--rate", metavar="N[/BURST]", help="calls per second and client (HTTP: 100/1000; stdio: none; 0 is none)")
@@ -114,8 +117,8 @@ def settings(options: argparse.Namespace) -> Settings:
         )
     if not 0 < options.deadline <= 86_400:
         raise CannotServe("--deadline must be more than 0 and at most 86400 seconds.")
-    if options.concurrency < 1:
-        raise CannotServe("--concurrency must be at least 1.")
+    if options.concurrency < 1 or options.sessions < 1:
+        raise CannotServe("--concurrency and --sessions must be at least 1.")
     loopback = ("127.0.0.1", "localhost", "[::1]")
     own = (f"[{address.host}]" if ":" in address.host else address.host,) if address and not _is_any(address) else ()
     return Settings(
@@ -125,6 +128,7 @@ def settings(options: argparse.Namespace) -> Settings:
         tokens=tokens,
         state_keys=_state_keys(options.state_key_file),
         stateless=options.stateless,
+        sessions=options.sessions,
         deadline=options.deadline,
         concurrency=options.concurrency,
         rate=_rate(options.rate, http=address is not None),

@@ -57,6 +57,13 @@ def build(notes: Path, keys: tuple[bytes, ...] = ()) -> ToolServer[None]:
         "sample", instructions="A sample.", lifespan=lifespan, keys=keys, subscriptions=InMemorySubscriptionBus()
     )
 
+    add_answers(server)
+    add_failures(server, notes)
+    add_others(server)
+    return server
+
+
+def add_answers(server: ToolServer[None]) -> None:
     @server.tool(title="Echo", annotations=READ_ONLY, structured_output=False)
     async def echo(text: str) -> str:
         """Return the text."""
@@ -72,6 +79,8 @@ def build(notes: Path, keys: tuple[bytes, ...] = ()) -> ToolServer[None]:
         more = server.cursors.seal("count", {"to": to}, end) if end < to else None
         return Numbers(numbers=list(range(start, end)), truncated="rows" if more else None, next=more)
 
+
+def add_failures(server: ToolServer[None], notes: Path) -> None:
     @server.tool(annotations=READ_ONLY, structured_output=False)
     async def fail(how: str) -> str:
         """Fail in one of several ways."""
@@ -110,6 +119,8 @@ def build(notes: Path, keys: tuple[bytes, ...] = ()) -> ToolServer[None]:
         time.sleep(seconds)
         return "blocked"
 
+
+def add_others(server: ToolServer[None]) -> None:
     @server.tool(annotations=ToolAnnotations(destructive_hint=True), structured_output=False)
     async def remove(count: int, sure: Annotated[Confirm, Resolve(ask)]) -> str:
         """Remove, after asking."""
@@ -125,8 +136,6 @@ def build(notes: Path, keys: tuple[bytes, ...] = ()) -> ToolServer[None]:
     def review(code: str) -> str:
         """Review code."""
         return f"Review {code}"
-
-    return server
 
 
 async def _refuse_in_task() -> None:

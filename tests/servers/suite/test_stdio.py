@@ -1,0 +1,237 @@
+"""A server on standard input and output, as a real process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mcp import Client, MCPError, StdioServerParameters, stdio_client
+from mcp.types import TextContent
+
+from servers.pipes import LONGEST_MESSAGE
+from tests.servers.suite.running import PATIENCE, SAMPLE, Served, appears, served
+
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
+class Raw:
+    """Writes lines to a server and reads lines from it, exactly as they are."""
+
+    def __init__(self, server: Served) -> None:
+        self.server = server
+        self.ask(0, "initialize", HELLO)
+
+    def write(self, text: str) -> None:
+        assert self.server.process.stdin is not None
+        self.server.process.stdin.write(text + "\n")
+        self.server.process.stdin.flush()
+
+    def read(self) -> dict[str, Any]:
+        assert self.server.process.stdout is not None
+        return json.loads(self.server.process.stdout.readline())
+
+    def ask(self, number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        self.write(json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}, ensure_ascii=False))
+        answer = self.read()
+        assert answer["id"] == number
+        return answer
+
+    def echo(self, number: int, text: str) -> str:
+        answer = self.ask(number, "tools/call", {"name": "echo", "arguments": {"text": text}})
+        return answer["result"]["content"][0]["text"]
+
+
+def sample(notes: Path, *more: str) -> list[str]:
+    return [*SAMPLE, "--notes", str(notes), *more]
+
+
+def client(notes: Path, mode: str, *more: str) -> Client:
+    command, *arguments = sample(notes, *more)
+    parameters = StdioServerParameters(command=command, args=arguments)
+    return Client(stdio_client(parameters, errlog=sys.__stderr__ or sys.stderr), mode=mode)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["auto", "legacy", "2026-07-28"])
+async def test_every_era_is_served(tmp_path: Path, mode: str) -> None:
+    seen: list[float] = []
+
+    async def on_progress(progress: float, total: float | None, message: str | None) -> None:
+        seen.append(progress)
+
+    with anyio.fail_after(PATIENCE):
+        async with client(tmp_path, mode) as connected:
+            assert {tool.name for tool in (await connected.list_tools()).tools} >= {"echo", "count"}
+            [block] = (await connected.call_tool("echo", {"text": "Ünï\n"})).content
+            assert isinstance(block, TextContent)
+            assert block.text == "Ünï\n"
+            await connected.call_tool("wait", {"seconds": 0.05}, progress_callback=on_progress)
+    assert seen == sorted(seen)
+    assert seen
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_cancelled_call_stops_the_work(tmp_path: Path, mode: str) -> None:
+    with anyio.fail_after(PATIENCE):
+        async with client(tmp_path, mode) as connected:
+            with pytest.raises(MCPError):
+                await connected.call_tool("wait", {"seconds": 60}, read_timeout_seconds=0.3)
+            await appears(tmp_path / "wait-cancelled")
+            assert (await connected.call_tool("echo", {"text": "next"})).content
+
+
+def test_standard_output_carries_nothing_but_the_protocol(tmp_path: Path) -> None:
+    with served(sample(tmp_path, "--log-level", "debug")) as server:
+        raw = Raw(server)
+        assert [raw.echo(number, "stray") for number in range(1, 4)] == ["stray"] * 3
+        assert server.process.stdin is not None
+        assert server.process.stdout is not None
+        server.process.stdin.close()
+        assert server.process.stdout.read() == ""
+        assert server.process.wait(PATIENCE) == 0
+        server.line("a stray line on standard output")
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly(tmp_path: Path, asked: signal.Signals) -> None:
+    with served(sample(tmp_path)) as server:
+        Raw(server).echo(1, "x")
+        server.process.send_signal(asked)
+        assert server.process.wait(PATIENCE) == 0
+    assert (tmp_path / "closed").exists()
+
+
+def test_a_client_that_leaves_stops_it_cleanly(tmp_path: Path) -> None:
+    with served(sample(tmp_path)) as server:
+        Raw(server).echo(1, "x")
+        assert server.process.stdin is not None
+        server.process.stdin.close()
+        assert server.process.wait(PATIENCE) == 0
+    assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.parametrize("way", ["signal", "leaving"])
+def test_a_thread_that_cannot_be_cancelled_does_not_keep_it_alive(tmp_path: Path, way: str) -> None:
+    with served(sample(tmp_path)) as server:
+        raw = Raw(server)
+        call = {"name": "block", "arguments": {"seconds": 120}}
+        raw.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}))
+        anyio.run(appears, tmp_path / "block-started")
+        start = time.monotonic()
+        if way == "signal":
+            server.process.terminate()
+        else:
+            assert server.process.stdin is not None
+            server.process.stdin.close()
+        assert server.process.wait(60) == 0
+        assert time.monotonic() - start < 60, "it did not wait for the thread"
+
+
+def test_a_message_that_is_too_long_is_answered_and_the_next_call_works(tmp_path: Path) -> None:
+    ahead = '{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"echo","arguments":{"id":9,"text":"%s"}}}'
+    behind = '{"method":"tools/call","params":{"name":"echo","arguments":{"id":9,"text":"%s"}},"jsonrpc":"2.0","id":%s}'
+    text = "x" * (LONGEST_MESSAGE + 1_000_000)
+    with served(sample(tmp_path)) as server:
+        raw = Raw(server)
+        for line, number in [(ahead % (7, text), 7), (ahead % ('"seven"', text), "seven"), (behind % (text, 8), 8)]:
+            raw.write(line)
+            answer = raw.read()
+            assert answer["id"] == number
+            assert answer["error"]["code"] == -32600
+            assert answer["error"]["message"].startswith(f"too_large: the message has {len(line)} bytes")
+            assert raw.echo(1, "next") == "next"
+        raw.write(text)  # no message at all: nobody to answer
+        raw.write("")
+        assert raw.echo(2, "next") == "next"
+        raw.write("\n".join([ahead % (7, text), json.dumps({"jsonrpc": "2.0", "id": 3, "method": "ping"})]))
+        assert [raw.read()["id"], raw.read()["id"]] == [7, 3]
+
+
+def test_a_long_message_passes_whole(tmp_path: Path) -> None:
+    text = "ü" * 2_000_000
+    with served(sample(tmp_path)) as server:
+        assert Raw(server).echo(1, text) == text
+
+
+JUNK = st.text(st.characters(blacklist_characters="\n\r", blacklist_categories=("Cs",)), max_size=80)
+
+
+def test_no_line_stops_it(tmp_path: Path) -> None:
+    with served(sample(tmp_path)) as server:
+        raw = Raw(server)
+
+        @settings(max_examples=60, deadline=None)
+        @given(JUNK)
+        def write(line: str) -> None:
+            raw.write(line)
+
+        write()
+        for line in ["{}", "[]", "null", '{"id":1}', '{"jsonrpc":"2.0","method":"x"}', "{" * 10_000, '"' * 999, "\x00"]:
+            raw.write(line)
+        raw.write(json.dumps({"jsonrpc": "2.0", "id": "last", "method": "ping"}))
+        with_answer = raw.read()
+        while with_answer.get("id") != "last":
+            with_answer = raw.read()
+        assert with_answer["result"] == {}
+
+
+def test_a_client_that_never_reads_standard_error_does_not_stop_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        sample(tmp_path, "--audit-full"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        calls = [
+            {
+                "jsonrpc": "2.0",
+                "id": number,
+                "method": "tools/call",
+                "params": {"name": "echo", "arguments": {"text": "y" * 5_000}},
+            }
+            for number in range(100)  # half a megabyte of audit lines; a pipe holds 64 KB
+        ]
+        for message in [{"jsonrpc": "2.0", "id": -1, "method": "initialize", "params": HELLO}, *calls]:
+            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["id"] == message["id"]
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 0
+        process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["--notes", "/nowhere"], "mcp-sample: --notes must name a folder.\n"),
+        (
+            ["--http", "nonsense"],
+            "mcp-sample: --http takes HOST:PORT, for example 127.0.0.1:8000, and not 'nonsense'.\n",
+        ),
+    ],
+)
+def test_a_server_that_refuses_to_start_says_why_in_one_sentence(argv: list[str], sentence: str) -> None:
+    done = subprocess.run([*SAMPLE, *argv], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
+
+
+def test_options_nobody_knows_are_a_usage_error() -> None:
+    done = subprocess.run([*SAMPLE, "--nonsense"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 2
+    assert "--nonsense" in done.stderr
