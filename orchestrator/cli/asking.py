@@ -17,10 +17,7 @@ from orchestrator.cli.lines import Lines
 from orchestrator.cli.writer import Writer
 from orchestrator.events import ApprovalRequested, QuestionAsked
 
-NOBODY = (
-    "nobody is there to ask: the program runs without a terminal. Go on without this tool, and tell the user that it "
-    "runs with `--allow {tool}`."
-)
+NOBODY = "(automatic: there is no terminal, so nobody could be asked; `--allow {tool}` lets it run)"
 SHOWN_LINES = 12
 
 
@@ -92,7 +89,7 @@ class AtTerminal:
         self._writer.say("\n" + approval_block(request))
         while True:
             said = await self._ask("  [y] once  [n] no, and tell why  [d] all details: ")
-            word, _, rest = (said or "n").strip().partition(" ")
+            word, _, rest = ("n" if said is None else said.strip()).partition(" ")
             match word.lower():
                 case "y" | "yes":
                     return Decision(True)
@@ -140,14 +137,18 @@ class AtTerminal:
                 self._writer.say(f"  {one_line(str(problem), 200)}")
 
     async def _agreed(self, prompt: str) -> bool:
-        while (said := (await self._ask(prompt) or "n").strip().lower()) not in ("y", "yes", "n", "no"):
-            pass
-        return said in ("y", "yes")
+        while (said := await self._ask(prompt)) is not None:
+            if said.strip().lower() in ("y", "yes", "n", "no"):
+                return said.strip().lower() in ("y", "yes")
+        return False
 
     async def _ask(self, prompt: str) -> str | None:
         self._lines.forget()
         self._writer.prompt(prompt)
-        return await self._lines.next()
+        said = await self._lines.next()
+        if said is not None:  # Enter has ended the line
+            self._writer.answered()
+        return said
 
 
 def approval_block(request: ApprovalRequested) -> str:

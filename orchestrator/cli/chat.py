@@ -54,7 +54,7 @@ async def _chat(app: App, interrupts: Interrupts, *, options: Options, resume: s
     granted = Granted(options.allow, everything=options.yes)
     stage = Stage(app.conversations, writer, asker, granted, interrupts, nobody.denied)
     if not interactive or plain:
-        prompt: Prompt = LinePrompt(lines, writer.prompt if interactive else None)
+        prompt: Prompt = LinePrompt(lines, writer if interactive else None)
     else:
         prompt = EditingPrompt(app.config.data_dir / "history")
     talk = _Chat(app, stage, prompt, interactive=interactive)
@@ -91,11 +91,12 @@ class _Chat:
 
     async def _next(self) -> str | None:
         """Return the next message. Ctrl-C at an empty prompt leaves, the second time."""
-        for _ in range(2):
+        for last in (False, True):
             try:
                 return await self.prompt.next()
             except KeyboardInterrupt:
-                self._say("· Ctrl-C again leaves.")
+                if not last:
+                    self._say("· Ctrl-C again leaves.")
         self.interrupted, self.code = True, INTERRUPTED
         return None
 

@@ -11,14 +11,20 @@ from orchestrator.ports import ServerStatus
 
 SIMULATED = "The simulator answers: no ANTHROPIC_API_KEY is set. It is a small program, not a language model."
 
+NAMED = 2
+"""Up to so many servers that are starting are named; of more only their number is said."""
+
 
 def greeting(app: App, version: str) -> list[str]:
     """Return the start screen: who answers, the servers, one hint."""
     tools = len(app.toolbox.tools())
+    parts = [servers_line(app.toolbox.servers()), f"{tools} tool{plural(tools)}"]
+    if app.config.origin != "built-in":
+        parts.append(f"from {one_line(app.config.source, 40)}")
     return [
         f"orchestrator {version} · {answering(app)}",
         *([SIMULATED] if app.simulated else []),
-        f"{servers_line(app.toolbox.servers())} · {tools} tool{plural(tools)} · config: {one_line(app.config.source)}",
+        " · ".join(parts),
         "Type a message. /help shows what else, Ctrl-C stops a turn.",
     ]
 
@@ -35,10 +41,13 @@ def servers_line(servers: Sequence[ServerStatus]) -> str:
     if not servers:
         return "no servers are configured"
     parts = [f"servers {sum(one.state == 'ready' for one in servers)}/{len(servers)} ready"]
+    starting = [one for one in servers if one.state == "starting"]
+    if len(starting) > NAMED:
+        parts.append(f"{len(starting)} starting")
     for one in servers:
-        if one.state == "starting":
+        if one.state == "starting" and len(starting) <= NAMED:
             parts.append(f"{one_line(one.name, 40)} starting {duration(one.seconds)}")
-        elif one.state != "ready":
+        elif one.state in ("failed", "stopped"):
             parts.append(f"{one_line(one.name, 40)} {one.state}")
     return " · ".join(parts)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from orchestrator.cli.lines import Lines
+from orchestrator.cli.writer import Writer
 
 PROMPT = "> "
 
@@ -20,17 +20,20 @@ class Prompt(Protocol):
 
 
 class LinePrompt:
-    """Each line is a message. `show` writes the prompt, where somebody sees it."""
+    """Each line is a message. With a writer the prompt is shown there: somebody sees it."""
 
-    def __init__(self, lines: Lines, show: Callable[[str], None] | None = None) -> None:
+    def __init__(self, lines: Lines, writer: Writer | None = None) -> None:
         self._lines = lines
-        self._show = show
+        self._writer = writer
 
     async def next(self) -> str | None:
         """Return the next line."""
-        if self._show:
-            self._show(PROMPT)
-        return await self._lines.next()
+        if self._writer:
+            self._writer.prompt(PROMPT)
+        line = await self._lines.next()
+        if self._writer and line is not None:
+            self._writer.answered()
+        return line
 
 
 class EditingPrompt:

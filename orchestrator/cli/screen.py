@@ -155,7 +155,7 @@ class Screen:
         return Row("failed" if event.result.is_error else "ok", f"{what}  {said}{time}")
 
     def _ended(self, event: TurnFinished, conversation_id: str) -> list[Piece]:
-        left = [Row("failed", f"{one.tool}  stopped") for one in self.running.values()]
+        left = [Row("failed", f"{one.tool} {one.arguments}".rstrip() + "  stopped") for one in self.running.values()]
         self.running, self._spoken = {}, ""
         cost = Row("note", f"{self._steps} step{plural(self._steps)} · {usage_row(self._usage)}")
         if event.reason == "done":

@@ -21,6 +21,7 @@ class Writer:
         self._words = words
         self._rows = rows or words
         self._line_open = False
+        self._spoke = False
         self._last: type[Piece] | None = None
         self._held: list[Piece] | None = None
 
@@ -49,6 +50,11 @@ class Writer:
         self._end_line()
         self._rows.write(text)
         self._rows.flush()
+        self._line_open = True
+
+    def answered(self) -> None:
+        """The line of the prompt is over: whoever sits there pressed Enter."""
+        self._line_open = False
 
     @contextlib.contextmanager
     def held(self) -> Generator[None]:
@@ -77,8 +83,9 @@ class Writer:
     def _write(self, piece: Piece) -> None:
         together = self._words is self._rows
         if isinstance(piece, Words):
-            if together and self._last is Row:
+            if self._last is Row and (together or self._spoke):
                 self._words.write("\n")
+            self._spoke = True
             self._words.write(piece.text)
             self._line_open = not piece.text.endswith("\n")
         else:
