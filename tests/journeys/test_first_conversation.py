@@ -8,7 +8,7 @@ from tests.journeys.stage import Desk, pages
 def test_a_question_about_files_is_answered_with_their_real_names_and_first_lines(desk: Desk) -> None:
     done = desk.run("chat", said="list the files here, then show me the first lines of README.md\n")
     assert done.code == 0, done
-    for name in ("README.md", "prices.csv", "notes"):
+    for name in ("README.md", "prices.csv"):
         assert name in done.out, done
     assert "How to brew tea, in three steps." in done.out, done
     assert "simulator" in done.out + done.err, "who answers is said"
