@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import threading
 
+SECONDS_TO_SEND = 1.0
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 logger = logging.getLogger(__name__)
@@ -29,15 +31,15 @@ def start_tracing(name: str) -> bool:
         logger.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but %s is not installed; nothing is traced", missing.name)
         return False
     os.environ.setdefault("OTEL_SERVICE_NAME", name)
-    provider = sdk.TracerProvider(resource=resources.Resource.create())
+    provider = sdk.TracerProvider(resource=resources.Resource.create(), shutdown_on_exit=False)
     provider.add_span_processor(export.BatchSpanProcessor(otlp.OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return True
 
 
 def stop_tracing() -> None:
-    """Send what is waiting, briefly."""
-    trace = importlib.import_module("opentelemetry.trace")
-    provider = trace.get_tracer_provider()
-    provider.force_flush(1_000)
-    provider.shutdown()
+    """Send what is waiting, for a moment only: a collector that is away must not keep the process."""
+    provider = importlib.import_module("opentelemetry.trace").get_tracer_provider()
+    last = threading.Thread(target=provider.shutdown, name="last spans", daemon=True)
+    last.start()
+    last.join(SECONDS_TO_SEND)
