@@ -6,7 +6,7 @@ import hashlib
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from servers.fetch.kinds import Kind
@@ -14,7 +14,8 @@ from servers.fetch.views import Rendered, View
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-PAGE_BYTES, TEXT_BYTES = 8_000_000, 12_000_000
+PAGE_BYTES, TEXT_BYTES = 4_000_000, 8_000_000
+LARGE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,16 @@ class Page:
     """When, in seconds of the clock that `Web` was given."""
     etag: str = ""
     modified: str = ""
-    public: bool = True
+    bodiless: bool = False
+    """Its body was too large to keep: what is not in a text of it has to be fetched again."""
+
+    @property
+    def validators(self) -> tuple[tuple[str, str], ...]:
+        """The request headers that ask whether the page changed (RFC 9110, 13.1); none if it cannot be told."""
+        if self.bodiless:
+            return ()
+        both = (("If-None-Match", self.etag), ("If-Modified-Since", self.modified))
+        return tuple((name, value) for name, value in both if value and value.isascii() and value.isprintable())
 
     @property
     def id(self) -> str:
@@ -90,10 +100,14 @@ class Cache:
         return self._pages.get(url)
 
     def put(self, page: Page) -> None:
-        """Keep a page; texts of an earlier one under its URL are forgotten."""
+        """Keep a page; texts of an earlier one under its URL are forgotten. Of a large one only its texts will stay."""
         for key, _ in self._texts.items():
             if key[0] == page.asked:
                 self._texts.drop(key)
+        self._pages.put(page.asked, page if len(page.body) <= LARGE else replace(page, body=b"", bodiless=True))
+
+    def renew(self, page: Page) -> None:
+        """Keep a page that is the same as before, with its texts."""
         self._pages.put(page.asked, page)
 
     def text(self, page: Page, view: View) -> Rendered | None:

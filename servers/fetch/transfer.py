@@ -7,14 +7,16 @@ more of it than the cap.
 
 from __future__ import annotations
 
+import io
 import ssl
 import zlib
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import cast
 
+import anyio
 import httpcore2
 import httpx2
 
@@ -31,7 +33,11 @@ HEADERS: tuple[tuple[str, str], ...] = (
     ("Accept-Language", "en, *;q=0.5"),
     ("Accept-Encoding", "gzip"),
 )
-CONNECTIONS = 20
+CONNECTIONS = 40
+STEP = 262_144
+GZIP = 16 + zlib.MAX_WBITS
+LARGE = 512_000
+"""Bytes of a body that may be in memory beside others."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Caps:
     """Bytes received of a text page."""
     decoded: int = 5_000_000
     """Bytes of a text page after decompression."""
-    document: int = 25_000_000
+    document: int = 10_000_000
     """Bytes received of a PDF or an office file."""
     seconds: float = 20.0
     """For the whole page: robots.txt, every redirect, body and conversion."""
@@ -75,6 +81,7 @@ class Wire:
 
     def __init__(self, ground: Ground, ports: Ports, resolver: Resolver, caps: Caps) -> None:
         self.caps = caps
+        self._large = anyio.Lock()
         context = httpcore2.default_ssl_context()
 
         def pool(where: Ground) -> httpcore2.AsyncConnectionPool:
@@ -90,10 +97,18 @@ class Wire:
         await self._open.aclose()
         await self._public.aclose()
 
-    async def get(self, url: httpx2.URL, *, public_only: bool, extra: Sequence[tuple[str, str]] = ()) -> Answer:
+    async def get(
+        self,
+        url: httpx2.URL,
+        *,
+        public_only: bool,
+        extra: Sequence[tuple[str, str]] = (),
+        hold: AsyncExitStack | None = None,
+    ) -> Answer:
         """Return the answer to one GET; redirects are not followed.
 
         `public_only` leaves out the operator's private networks; `extra` are headers that this server decides on.
+        Of all bodies of more than `LARGE` bytes one is in memory at a time: it is, until `hold` is closed.
 
         Raises:
             Denied: the guard refuses the address or the port.
@@ -103,9 +118,10 @@ class Wire:
         async with self._response(url, public_only, extra) as response:
             headers = joined(response.headers)
             public = from_public_peer(response)
-            if not 200 <= response.status < 300 or not readable(headers):
+            if not 200 <= response.status < 300 or response.status == 204 or not readable(headers):
                 return Answer(response.status, headers, public)
-            body, cut = await self._body(response, headers)
+            async with AsyncExitStack() as brief:
+                body, cut = await self._body(response, headers, hold or brief)
             return Answer(response.status, headers, public, body, cut)
 
     @asynccontextmanager
@@ -128,45 +144,59 @@ class Wire:
         except httpcore2.NetworkError as failure:
             raise Unavailable(broken(url, failure)) from None
 
-    async def _body(self, response: httpcore2.Response, headers: Mapping[str, str]) -> tuple[bytes, bool]:
+    async def _body(
+        self, response: httpcore2.Response, headers: Mapping[str, str], hold: AsyncExitStack
+    ) -> tuple[bytes, bool]:
         encoding = headers.get("content-encoding", "").strip().lower()
         if encoding not in ("", "identity", "gzip", "x-gzip"):
             raise Unavailable("The server compressed the page in a way that was not asked for. Try another source.")
-        unpacked = Unpacked(self.caps, zipped=encoding.endswith("gzip"))
+        kind = kind_of(headers.get("content-type", ""), b"")
+        wire, decoded = (self.caps.document,) * 2 if kind and kind.document else (self.caps.wire, self.caps.decoded)
+        unpacking, body, taken, held = Unpacking(zipped=encoding.endswith("gzip")), io.BytesIO(), 0, False
         async for chunk in response.aiter_stream():
-            if not unpacked.take(chunk):
-                return bytes(unpacked.body), True
-        return bytes(unpacked.body), unpacked.unfinished
+            taken += len(chunk)
+            for plain in unpacking.pieces(chunk):
+                body.write(plain[: decoded - body.tell()])
+                if body.tell() >= decoded:
+                    return body.getvalue(), True
+                if not held and body.tell() > LARGE:
+                    await hold.enter_async_context(self._large)
+                    held = True
+            if taken > wire:
+                return body.getvalue(), True
+        return body.getvalue(), unpacking.unfinished
 
 
-class Unpacked:
-    """A body as it arrives, decompressed chunk by chunk and never beyond the caps."""
+class Unpacking:
+    """A body as it arrives, decompressed in small pieces so that nobody swells before the caps are looked at."""
 
-    def __init__(self, caps: Caps, *, zipped: bool) -> None:
-        self.body = bytearray()
-        self._caps, self._wire = caps, 0
-        self._unzip = zlib.decompressobj(31) if zipped else None
+    def __init__(self, *, zipped: bool) -> None:
+        self._unzip = zlib.decompressobj(GZIP) if zipped else None
+        self._begun = False
 
     @property
     def unfinished(self) -> bool:
-        """Whether the compressed stream ended before its end."""
-        return self._unzip is not None and self._wire > 0 and not self._unzip.eof
+        """Whether the compressed stream broke off before its end."""
+        return self._unzip is not None and self._begun and not self._unzip.eof
 
-    def take(self, chunk: bytes) -> bool:
-        """Add a chunk from the wire; return False once a cap is reached."""
-        self._wire += len(chunk)
-        room = self._caps.decoded - len(self.body)
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield the plain bytes of a chunk from the wire. Raises `Unavailable` if its compression is broken."""
         if self._unzip is None:
-            self.body += chunk[:room]
-            return len(chunk) <= room
-        try:
-            self.body += self._unzip.decompress(chunk, room + 1)
-        except zlib.error:
-            raise Unavailable("The page arrived damaged: its compression is broken. Try again.") from None
-        if len(self.body) > self._caps.decoded:
-            del self.body[self._caps.decoded :]
-            return False
-        return self._wire <= self._caps.wire
+            yield chunk
+            return
+        plain = b""
+        while chunk or len(plain) == STEP:
+            if self._unzip.eof:  # a gzip file may have several members, RFC 1952, 2.2
+                if not chunk.startswith(b"\x1f\x8b"):
+                    return
+                self._unzip = zlib.decompressobj(GZIP)
+            self._begun = True
+            try:
+                plain = self._unzip.decompress(chunk, STEP)
+            except zlib.error:
+                raise Unavailable("The page arrived damaged: its compression is broken. Try again.") from None
+            chunk = self._unzip.unused_data or self._unzip.unconsumed_tail
+            yield plain
 
 
 def joined(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from servers.cleaning import clean, clean_line
@@ -12,7 +12,7 @@ from servers.fetch import charsets
 from servers.fetch.failures import WrongType
 from servers.fetch.kinds import Kind
 
-LONGEST = 8_000_000  # bytes in memory of one text that is kept for paging
+LONGEST = 6_000_000  # bytes in memory of one text that is kept for paging
 LONGEST_TITLE = 200
 
 
@@ -65,6 +65,8 @@ def render(source: Source, view: View) -> Rendered:
     """Return `source` in `view`. Raises `WrongType` if this kind of page has no such view."""
     if source.kind is Kind.HTML and view.format is not Format.HTML:
         return of_html(source, view)
+    if source.kind.document:
+        return of_document(source, view)
     decoded = charsets.decode(source.body, source.charset)
     if view.format is Format.LINKS:
         raise WrongType("Only HTML pages have links to list. Ask for format=text.")
@@ -89,6 +91,22 @@ def of_html(source: Source, view: View) -> Rendered:
         case _:
             text = titled(markup.markdown(page), page.title)
     return finished(text, title=page.title, charset=decoded.charset, hidden=page.hidden)
+
+
+def of_document(source: Source, view: View) -> Rendered:
+    """Return the text of a PDF, a Word document or a workbook."""
+    if view.format not in (Format.MARKDOWN, Format.TEXT):
+        raise WrongType(f"A {source.kind} file has no such form. Ask for format=markdown.")
+    match source.kind:  # each reader is imported when the first such file comes
+        case Kind.PDF:
+            from servers.fetch.documents.pdf import text_of
+        case Kind.WORD:
+            from servers.fetch.documents.word import text_of
+        case _:
+            from servers.fetch.documents.sheets import text_of
+    found = text_of(source.body)
+    done = finished(found.text, hidden=found.hidden)
+    return replace(done, cut=done.cut or found.cut)
 
 
 def titled(text: str, title: str) -> str:

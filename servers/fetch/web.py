@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
 
 import anyio
-import anyio.to_thread
 import httpx2
 
 from servers.fetch import urls
@@ -17,11 +17,18 @@ from servers.fetch.cache import Cache, Page
 from servers.fetch.failures import Denied, Invalid, NoSuchPage, TooSlow, Unavailable, WrongType
 from servers.fetch.guard import Ports, Resolver, SystemResolver
 from servers.fetch.kinds import charset_of, kind_of, media_type
+from servers.fetch.pace import Manners, Pace
+from servers.fetch.robots import Robots
 from servers.fetch.transfer import Answer, Caps, Wire
 from servers.fetch.urls import Domains
-from servers.fetch.views import Rendered, Source, View, render
+from servers.fetch.views import Rendered, Source, View
+from servers.fetch.workshop import Workshop
 
 TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}")
+SECONDS = re.compile(r"[0-9]{1,6}")
+VISITS = 24
+"""Pages on their way at once; the others wait."""
+Step = Callable[[httpx2.URL, bool], Awaitable[Answer]]
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,9 @@ class Settings:
     ports: Ports = field(default_factory=Ports)
     domains: Domains = field(default_factory=Domains)
     caps: Caps = field(default_factory=Caps)
+    manners: Manners = field(default_factory=Manners)
+    robots: bool = True
+    """Whether robots.txt is asked before a page is read for a model."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +62,11 @@ class Web:
     ) -> None:
         self._settings, self._clock = settings, clock
         self._wire = Wire(settings.ground, settings.ports, resolver or SystemResolver(), settings.caps)
+        self._workshop = Workshop()
+        self._robots = Robots(self._robots_txt, clock)
+        self._pace = Pace(settings.manners, clock)
+        self._visits = anyio.Semaphore(VISITS)
         self.cache = Cache()
-        self._converting = anyio.Lock()
 
     async def __aenter__(self) -> Web:
         return self
@@ -61,9 +74,12 @@ class Web:
     async def __aexit__(self, *_: object) -> None:
         with anyio.move_on_after(1, shield=True):
             await self._wire.close()
+            await self._workshop.close()
 
-    async def read(self, url: str, view: View, *, max_age: float) -> Reading:
+    async def read(self, url: str, view: View, *, max_age: float, asked_by_user: bool = False) -> Reading:
         """Return the page at `url` in `view`; one fetched less than `max_age` seconds ago is not fetched again.
+
+        `asked_by_user`: a person wants this very page, so robots.txt, which is for programs, is not asked.
 
         Raises a `Refusal` of `servers.fetch.failures` that says what to do.
         """
@@ -71,43 +87,77 @@ class Web:
         self._settings.domains.check(target.host)
         try:
             with anyio.fail_after(self._settings.caps.seconds):
-                page, cached = await self._page(target, max_age)
-                return Reading(page, await self.view(page, view), cached)
+                return await self._read(target, view, max_age, robots=self._settings.robots and not asked_by_user)
         except TimeoutError:
             raise TooSlow(f"{target.host} did not send the page in time. Try again later, or another source.") from None
 
-    async def _page(self, target: httpx2.URL, max_age: float) -> tuple[Page, bool]:
-        known = self.cache.page(urls.shown(target))
-        if known is not None and self._clock() - known.fetched <= max_age:
-            return known, True
-        page = await self._visit(target)
-        self.cache.put(page)
-        return page, False
+    async def kept(self, identity: str, view: View) -> Reading:
+        """Return a page by its `Page.id`. Raises `NoSuchPage` if it is not kept any more."""
+        page = self.cache.by_id(identity)
+        if page is None or not self._at_hand(page, view):
+            raise NoSuchPage("No page is kept under this id. Fetch it again by its URL.")
+        return Reading(page, await self._rendered(page, view), cached=True)
 
-    async def view(self, page: Page, view: View) -> Rendered:
-        """Return a fetched page in `view`."""
+    async def _read(self, target: httpx2.URL, view: View, max_age: float, *, robots: bool) -> Reading:
+        known = self.cache.page(urls.shown(target))
+        if known is not None and self._clock() - known.fetched <= max_age and self._at_hand(known, view):
+            return Reading(known, await self._rendered(known, view), cached=True)
+        await self._workshop.warm()
+        async with self._visits, AsyncExitStack() as hold:
+            page = await self._visit(target, known, hold, robots=robots)
+            if known is not None and page.body is known.body:
+                self.cache.renew(page)
+            else:
+                self.cache.put(page)
+            return Reading(page, await self._rendered(page, view), cached=False)
+
+    def _at_hand(self, page: Page, view: View) -> bool:
+        return not page.bodiless or self.cache.text(page, view) is not None
+
+    async def _rendered(self, page: Page, view: View) -> Rendered:
         known = self.cache.text(page, view)
         if known is not None:
             return known
         source = Source(page.body, page.kind, charset_of(page.content_type), page.url)
-        async with self._converting:
-            rendered = await anyio.to_thread.run_sync(render, source, view, abandon_on_cancel=True)
+        rendered = await self._workshop.render(source, view)
         self.cache.put_text(page, view, rendered)
         return rendered
 
-    async def _visit(self, asked: httpx2.URL) -> Page:
-        url, public_only = asked, False
+    async def _visit(self, asked: httpx2.URL, known: Page | None, hold: AsyncExitStack, *, robots: bool) -> Page:
+        async def step(url: httpx2.URL, public_only: bool) -> Answer:
+            if robots:
+                await self._robots.check(url, public_only=public_only)
+            extra = known.validators if known is not None and known.url == urls.shown(url) else ()
+            async with self._pace.turn(url.host):
+                return await self._wire.get(url, public_only=public_only, extra=extra, hold=hold)
+
+        url, answer = await self._follow(asked, public_only=False, step=step)
+        if answer.status == 304 and known is not None:
+            return replace(known, fetched=self._clock())
+        return self._arrived(asked, url, answer)
+
+    async def _robots_txt(self, url: httpx2.URL, public_only: bool) -> Answer:
+        async def step(url: httpx2.URL, public_only: bool) -> Answer:
+            return await self._wire.get(url, public_only=public_only)
+
+        return (await self._follow(url, public_only=public_only, step=step))[1]
+
+    async def _follow(self, asked: httpx2.URL, *, public_only: bool, step: Step) -> tuple[httpx2.URL, Answer]:
+        url = asked
         for _ in range(self._settings.caps.redirects + 1):
             self._settings.domains.check(url.host)
-            answer = await self._wire.get(url, public_only=public_only)
+            answer = await step(url, public_only)
             if answer.redirect is None:
-                return self._arrived(asked, url, answer)
+                return url, answer
             # What the public internet sent us to must be public too, also where the operator opened a private network.
             public_only = public_only or answer.public
             url = next_url(url, answer.redirect)
         raise Unavailable(f"{asked.host} redirects more than {self._settings.caps.redirects} times. Try another URL.")
 
     def _arrived(self, asked: httpx2.URL, url: httpx2.URL, answer: Answer) -> Page:
+        wait = answer.headers.get("retry-after", "")
+        if answer.status in (429, 503) and SECONDS.fullmatch(wait):
+            self._pace.quiet(url.host, float(wait))
         check_status(url, answer)
         content_type = answer.headers.get("content-type", "")
         kind = kind_of(content_type, answer.body, url.path)
@@ -128,7 +178,6 @@ class Web:
             fetched=self._clock(),
             etag=answer.headers.get("etag", ""),
             modified=answer.headers.get("last-modified", ""),
-            public=answer.public,
         )
 
 
@@ -156,7 +205,7 @@ def check_status(url: httpx2.URL, answer: Answer) -> None:
         raise Denied(f"{host} does not show this page to this reader ({status}). Use another source.")
     if status == 429 or (status == 503 and "retry-after" in answer.headers):
         wait = answer.headers.get("retry-after", "")
-        after = f"after {wait} seconds" if wait.isdigit() and len(wait) < 7 else "later"
+        after = f"after {wait} seconds" if SECONDS.fullmatch(wait) else "later"
         raise Unavailable(f"{host} asks to be left alone for now ({status}). Try again {after}, or another source.")
     if status >= 500:
         raise Unavailable(f"{host} is broken at the moment ({status}). Try again later, or another source.")
