@@ -11,7 +11,7 @@ import anyio
 from orchestrator.config import ServerConfig
 from orchestrator.messages import Call, Result, failed
 from orchestrator.ports import Desk, ServerState, ServerStatus
-from orchestrator.tools.errands import Errand, WorkClock
+from orchestrator.tools.errands import Errand, Seat, WorkClock
 from orchestrator.tools.manifest import Listed, Manifest
 from orchestrator.tools.problems import Problem, Unusable
 from orchestrator.tools.sessions import Broken, CallLost, Dial, Session
@@ -107,9 +107,11 @@ class Connection:
                 await self._relisted(session.manifest)
                 self._state = "ready"
                 self._decided()
-                await session.over()
-                # Calls that come while it is being closed must wait for the next one.
-                self._state = "starting"
+                try:
+                    await session.over()
+                finally:
+                    # Calls that come while it is being closed must wait for the next one.
+                    self._state = "starting"
         except Broken as failure:
             return failure.problem
         raise AssertionError("a session ends by itself only with a reason")
@@ -133,6 +135,9 @@ class Connection:
 
     async def _rest(self) -> None:
         """Wait before the next attempt: less if somebody wants the server, for ever if it has failed too often."""
+        if self._state == "failed":
+            # Those who wanted it have just been told.
+            self._wanted = anyio.Event()
         pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE) * random.uniform(0.8, 1.2)
         given_up = self._failures >= MOST_FAILURES
         with anyio.move_on_after(math.inf if given_up else pause):
@@ -140,8 +145,9 @@ class Connection:
         self._wanted = anyio.Event()
 
     async def _relisted(self, manifest: Manifest) -> None:
-        self._manifest = manifest
-        self._changed(manifest)
+        if manifest != self._manifest:
+            self._manifest = manifest
+            self._changed(manifest)
 
     async def call(self, call: Call, tool: Listed, desk: Desk, places: anyio.Semaphore) -> Result:
         """Run one call; every failure is a result. It takes one of `places` while it runs, and one of this server's."""
@@ -151,17 +157,17 @@ class Connection:
             except Unusable as reason:
                 return failed(call.id, str(reason))
             try:
-                async with self._places, places:
-                    return await self._timed(session, call, tool, desk)
+                async with Seat(self._places, places) as seat:
+                    return await self._timed(session, call, tool, desk, seat)
             except CallLost as loss:
                 if again or not (loss.unsent or tool.repeatable):
                     return failed(call.id, self._unknown(tool))
         raise AssertionError("unreachable")
 
-    async def _timed(self, session: Session, call: Call, tool: Listed, desk: Desk) -> Result:
+    async def _timed(self, session: Session, call: Call, tool: Listed, desk: Desk, seat: Seat) -> Result:
         clock = WorkClock(self.config.call_timeout)
         with clock.running():
-            return await session.call(Errand(call, desk, clock), tool.original)
+            return await session.call(Errand(call, desk, clock, seat), tool.original)
         assert clock.expired
         session.suspect()
         return failed(

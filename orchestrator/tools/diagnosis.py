@@ -108,10 +108,8 @@ def flat(error: BaseException | None) -> list[BaseException]:
     """Return the errors in a group of groups, or the one."""
     if error is None:
         return []
-    if isinstance(error, BaseExceptionGroup):
-        inner = cast("tuple[BaseException, ...]", error.exceptions)
-        return [leaf for one in inner for leaf in flat(one)]
-    return [error]
+    inner = cast("tuple[BaseException, ...]", getattr(error, "exceptions", ()))
+    return [leaf for one in inner for leaf in flat(one)] or [error]
 
 
 def shown(config: ServerConfig) -> str:

@@ -90,6 +90,8 @@ class Link:
         """Read the server's whole list of tools. Raises `MCPError`, `ValidationError`."""
         tools: list[Tool] = []
         cursor = None
+        self._trace.mender.version = self._client.protocol_version
+        self._trace.mender.reset()
         for _ in range(MOST_PAGES):
             page = await self._client.list_tools(cursor=cursor)
             tools += page.tools
@@ -97,7 +99,7 @@ class Link:
             if cursor is None:
                 break
         # Fitting many schemas takes long enough to be noticed.
-        entries = await anyio.to_thread.run_sync(listed, tools, self.manifest.tools)
+        entries = await anyio.to_thread.run_sync(listed, tools, self.manifest.tools, self._trace.mender)
         self.manifest = self.manifest.model_copy(update={"tools": entries, "protocol": self._protocol()})
 
     def _protocol(self) -> str:
@@ -237,7 +239,9 @@ async def linked(target: Target, remembered: Manifest, relisted: Relisted) -> As
     What cannot talk the new protocol at all (it exits at the first word of it) is tried once more, in a fresh process,
     with the old handshake; that is remembered.
     """
-    modes: list[Mode] = ["auto", "legacy"] if remembered.mode == "auto" and target.config.command else [remembered.mode]
+    modes: list[Mode] = ["auto", "legacy"] if remembered.mode == "auto" else ["legacy", "auto"]
+    if target.config.url:
+        modes = ["auto"]
     for mode in modes:
         trace = Trace()
         try:

@@ -5,30 +5,43 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mcp.types import Tool, ToolAnnotations
+from pydantic import JsonValue
 
 from orchestrator.tools.manifest import Listed
-from orchestrator.tools.schemas import fit
+from orchestrator.tools.mending import Mender
+from orchestrator.tools.schemas import Fitted, fit
 from orchestrator.tools.texts import cleaned
 
+HEADERS = "it asks for HTTP headers (x-mcp-header) in a way that the protocol forbids, and it must not be used"
+TWICE = "the server lists this name twice; only the first is offered"
 
-def listed(tools: Sequence[Tool], before: Sequence[Listed]) -> tuple[Listed, ...]:
-    """Return the tools as they can be offered; those that have not changed are the same as `before`, to the byte."""
+
+def listed(tools: Sequence[Tool], before: Sequence[Listed], mender: Mender) -> tuple[Listed, ...]:
+    """Return the tools as they can be offered; those that have not changed are the same as `before`, to the byte.
+
+    What the server listed and nobody can use is there too, with the reason.
+    """
     known = {tool.original: tool for tool in before}
     found: dict[str, Listed] = {}
+    lost = dict(mender.lost)
     for tool in tools:
-        if tool.name not in found:
-            found[tool.name] = one(tool, known)
-    return tuple(found.values())
+        if tool.name in found:
+            lost[f"{tool.name} (again)"] = TWICE
+        else:
+            given = mender.given.get(tool.name, tool.input_schema)
+            found[tool.name] = one(tool, given, known)
+    lost |= {name: HEADERS for name in mender.names if name not in found and name not in lost}
+    unusable = [Listed(original=cleaned(name), given=None, offered=None, problem=why) for name, why in lost.items()]
+    return (*found.values(), *unusable)
 
 
-def one(tool: Tool, known: Mapping[str, Listed]) -> Listed:
+def one(tool: Tool, schema: JsonValue, known: Mapping[str, Listed]) -> Listed:
     """Return one tool. A schema whose keys only changed their order is taken as it was: prompt caches count bytes."""
     old = known.get(tool.name)
-    same = old is not None and old.given == tool.input_schema
-    given, fitted, problem = (old.given, old.offered, old.problem) if same and old else (tool.input_schema, None, "")
-    if not same:
-        result = fit(tool.input_schema)
-        fitted, problem = result.schema, result.problem
+    if old is not None and old.given == schema:
+        given, fitted = old.given, Fitted(old.offered, old.problem)
+    else:
+        given, fitted = schema, fit(schema)
     hints = tool.annotations or ToolAnnotations()
     read_only = bool(hints.read_only_hint)
     return Listed(
@@ -36,8 +49,8 @@ def one(tool: Tool, known: Mapping[str, Listed]) -> Listed:
         title=cleaned(tool.title or hints.title or ""),
         description=cleaned(tool.description or ""),
         given=given,
-        offered=fitted,
-        problem=problem,
+        offered=fitted.schema,
+        problem=fitted.problem,
         read_only=read_only,
         destructive=not read_only and hints.destructive_hint is not False,
         idempotent=bool(hints.idempotent_hint),

@@ -17,7 +17,7 @@ from mcp.types import (
 )
 from pydantic import JsonValue, ValidationError
 
-from orchestrator.events import QuestionAnswered, QuestionAsked
+from orchestrator.events import QuestionAsked
 from orchestrator.tools.errands import Errand
 from orchestrator.tools.schemas import Checker
 from orchestrator.tools.texts import cleaned
@@ -29,13 +29,13 @@ TRIES = 3
 async def asked(server: str, params: ElicitRequestParams, errand: Errand) -> ElicitResult:
     """Ask the user and return the answer in the protocol's words; the server's clock stands still meanwhile."""
     if isinstance(params, ElicitRequestURLParams):
-        answer = await put(question(server, params.message, {}, params.url), errand)
+        answer = await errand.ask(question(server, params.message, {}, params.url))
         return ElicitResult(action=answer.action)
     fields: dict[str, JsonValue] = dict(params.requested_schema)
     checker = Checker(fields)
     text = params.message
     for _ in range(TRIES):
-        answer = await put(question(server, text, fields, ""), errand)
+        answer = await errand.ask(question(server, text, fields, ""))
         if answer.action != "accept":
             return ElicitResult(action=answer.action)
         faults = checker.faults(answer.values)
@@ -50,12 +50,6 @@ def question(server: str, text: str, fields: dict[str, JsonValue], url: str) -> 
     return QuestionAsked(
         question_id=uuid.uuid4().hex, server=server, text=cleaned(text), fields=fields, url=cleaned(url)
     )
-
-
-async def put(asking: QuestionAsked, errand: Errand) -> QuestionAnswered:
-    """Put the question to the errand's desk, for as long as it takes."""
-    with errand.clock.stopped():
-        return await errand.desk.ask(asking)
 
 
 def accepted(values: Mapping[str, JsonValue]) -> ElicitResult | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from orchestrator.tools.mending import Mender
 from orchestrator.tools.problems import Phase
 from orchestrator.tools.processes import Child
 
@@ -20,5 +21,6 @@ class Trace:
     """The last HTTP status."""
     stray: int = 0
     """How many lines it wrote to its standard output that were not messages."""
+    mender: Mender = field(default_factory=Mender)
     lost: anyio.Event = field(default_factory=anyio.Event)
     """Set when nothing more will come from the server."""

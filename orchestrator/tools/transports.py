@@ -38,6 +38,7 @@ class Incoming:
         while (line := await self._child.line()) is not None:
             message = parsed(line)
             if message is not None:
+                self._trace.mender.look(message)
                 return SessionMessage(message)
             self._trace.stray += 1
             if self._trace.stray <= STRAY_LINES:
@@ -103,13 +104,16 @@ class Tapped:
 
     async def __anext__(self) -> SessionMessage | Exception:
         try:
-            return await anext(aiter(self._inner))
+            item = await anext(aiter(self._inner))
         except (StopAsyncIteration, anyio.ClosedResourceError):
             self._trace.lost.set()
             raise
+        if isinstance(item, SessionMessage):
+            self._trace.mender.look(item.message)
+        return item
 
     async def receive(self) -> SessionMessage | Exception:
-        return await self._inner.receive()
+        return await anext(self)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
