@@ -16,6 +16,8 @@ WHOLE = 1024 * 1024
 """Bytes up to which a file is read whole: then the page knows the number of lines and the hash."""
 WIDE_MOST = 8 * 1024 * 1024
 """Bytes of a UTF-16 or UTF-32 file, which has to be decoded from its start."""
+MOST_TEXT = 1024 * 1024
+"""Bytes of a text that is given whole."""
 SAMPLE = 64 * 1024
 STEP = 1024 * 1024
 
@@ -171,6 +173,12 @@ def hash_of(opened: Opened, patience: Patience) -> str:
         at += len(piece)
         patience.check()
     return digest.hexdigest()
+
+
+def text_of(opened: Opened, patience: Patience) -> str:
+    """Return the whole text of a file of at most `MOST_TEXT` bytes, with plain line ends. Raises `FilesError`."""
+    raw = whole(opened, MOST_TEXT, patience)
+    return detected(raw, whole=True).decoded(raw, whole=True)[0].replace("\r\n", "\n")
 
 
 def _hash(raw: bytes) -> str:

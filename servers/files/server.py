@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from servers.files.folder import Folder
 from servers.files.protected import Protection
 from servers.files.protocol.confirming import Asking, Policy
 from servers.files.protocol.files_server import FilesServer
 from servers.files.protocol.reading_tools import add_reading_tools
+from servers.files.protocol.watching import Watching
 from servers.files.protocol.writing_tools import add_writing_tools
 from servers.files.quota import MEGABYTE, USUAL, Quota
 from servers.files.roots import BadRoot, Root, parse_roots
@@ -28,6 +30,7 @@ def build(
     confirm: Policy = "ask",
     trash: bool = True,
     quota: int = USUAL,
+    watch: bool = False,
     keys: Sequence[bytes] = (),
 ) -> FilesServer:
     """Return a server for the folders `roots`, each `[NAME=]PATH[:rw]`; without any, the current one for reading.
@@ -38,7 +41,8 @@ def build(
     first = served.folders[0].name
     about = PATHS_OF_ONE if len(served.folders) == 1 else PATHS_OF_MANY
     instructions = f"{about.format(name=first, names=', '.join(served.names))} {HINTS}"
-    server: FilesServer = FilesServer("files", title="Files", instructions=instructions, keys=keys)
+    watching = Watching(served) if watch else None
+    server = FilesServer(served, instructions=instructions, keys=keys, watching=watching)
     add_reading_tools(server, served)
     if any(folder.writable for folder in served.folders):
         add_writing_tools(server, served, Asking(confirm), keep=trash)
@@ -74,9 +78,12 @@ def _add_options(line: argparse.ArgumentParser) -> None:
     line.add_argument(
         "--quota", type=int, default=USUAL // MEGABYTE, metavar="MB", help="what may be written into each folder"
     )
+    line.add_argument("--watch", action="store_true", help="tell clients which files change (needs watchfiles)")
 
 
 def _build(options: argparse.Namespace) -> FilesServer:
+    if options.watch and find_spec("watchfiles") is None:
+        raise CannotServe("--watch needs the package watchfiles: install it, or leave --watch out.")
     try:
         return build(
             options.roots,
@@ -84,6 +91,7 @@ def _build(options: argparse.Namespace) -> FilesServer:
             confirm=options.confirm,
             trash=not options.no_trash,
             quota=options.quota * MEGABYTE,
+            watch=options.watch,
             keys=getattr(options, "state_keys", ()),
         )
     except BadRoot as refusal:

@@ -6,7 +6,6 @@ import base64
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import quote
 
 from mcp.types import AudioContent, ImageContent, ResourceLink, TextContent
 
@@ -16,6 +15,7 @@ from servers.files.folder import Opened
 from servers.files.media import LARGEST, mime_of, sniffed
 from servers.files.patience import Patience
 from servers.files.pdfs import text_of as pdf_text_of
+from servers.files.protocol.resources import uri_of
 from servers.files.reading import TextPage, Wanted, is_binary, page, page_of_text, whole
 from servers.files.served import Place, Served
 
@@ -32,11 +32,6 @@ class Reading:
 
     blocks: list[Block]
     facts: dict[str, Any]
-
-
-def uri_of(place: Place) -> str:
-    """Return the resource URI of a place."""
-    return f"files://{place.folder.name}/{quote(place.path, errors='surrogateescape')}"
 
 
 def read_place(served: Served, place: Place, how: As, wanted: Wanted, numbers: bool, patience: Patience) -> Reading:
@@ -133,7 +128,9 @@ def _medium(path: str, place: Place, opened: Opened, mime: str, *, asked: bool, 
     header = f"[{path} · {mime} · {size} bytes]"
     if size > LARGEST:
         if asked:
-            raise TooLarge(f"too large: {size} > {LARGEST} bytes", f"It is the resource {uri_of(place)}.")
+            raise TooLarge(
+                f"too large: {size} > {LARGEST} bytes", f"It is the resource {uri_of(place.folder, place.path)}."
+            )
         return Reading([TextContent(text=header), _link(path, place, opened, mime)], {"path": path, "mime": mime})
     data = base64.b64encode(whole(opened, LARGEST, patience)).decode()
     kind = ImageContent if mime.startswith("image/") else AudioContent
@@ -142,4 +139,4 @@ def _medium(path: str, place: Place, opened: Opened, mime: str, *, asked: bool, 
 
 def _link(path: str, place: Place, opened: Opened, mime: str) -> ResourceLink:
     name = path.rpartition("/")[2]
-    return ResourceLink(uri=uri_of(place), name=name, mime_type=mime, size=opened.status.st_size)
+    return ResourceLink(uri=uri_of(place.folder, place.path), name=name, mime_type=mime, size=opened.status.st_size)
