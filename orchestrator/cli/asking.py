@@ -120,15 +120,16 @@ class AtTerminal:
     async def _answer_url(self, url: str) -> Reply:
         """Show the whole address and its host; opening it is the user's own act."""
         self._writer.say(
-            f"  It wants you to open a page at {one_line(urlsplit(url).netloc)}:\n  {one_line(url, 2_000)}"
+            f"  It wants you to open a page at {one_line(urlsplit(url).hostname or 'no host')}:\n  {one_line(url, 2_000)}"
         )
         return Reply({}) if await self._agreed("  [y] I have opened it  [n] decline: ") else Reply()
 
     async def _answer_field(self, one: Field) -> dict[str, JsonValue] | None:
         """Return the field's value by its name, nothing if it was left out, or None if input ended."""
-        self._writer.say("  " + clean(one.label))
+        if one.label != one.name:
+            self._writer.say("  " + clean(one.label))
         while True:
-            said = await self._ask(f"  {one_line(one.name, 40)}{one_line(one.hint, 200)}: ")
+            said = await self._ask(f"  {one_line(one.name + one.hint, 200)}: ")
             if said is None:
                 return None
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -72,6 +73,8 @@ class Field:
     def _number(self, typed: str, *, whole: bool) -> JsonValue:
         try:
             number = int(typed) if whole else float(typed)
+            if not math.isfinite(number):
+                raise ValueError(typed)
         except ValueError:
             raise NotAnAnswer(f"Type a {'whole ' if whole else ''}number.") from None
         low, high = self.schema.get("minimum"), self.schema.get("maximum")
@@ -85,8 +88,10 @@ class Field:
         if not typed:
             raise NotAnAnswer("The server needs an answer here; Ctrl-D declines.")
         low, high = self.schema.get("minLength"), self.schema.get("maxLength")
-        if (isinstance(low, int) and len(typed) < low) or (isinstance(high, int) and len(typed) > high):
-            raise NotAnAnswer(f"Type between {low or 0} and {high or 'any number of'} characters.")
+        if isinstance(low, int) and len(typed) < low:
+            raise NotAnAnswer(f"Type at least {low} characters.")
+        if isinstance(high, int) and len(typed) > high:
+            raise NotAnAnswer(f"Type at most {high} characters.")
         return typed
 
 

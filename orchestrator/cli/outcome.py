@@ -20,6 +20,8 @@ PERMISSION: Final = 5
 BUDGET: Final = 6
 STEPS: Final = 7
 INTERRUPTED: Final = 130
+SPENT = frozenset({"max_seconds", "max_tokens", "max_cost"})
+"""Limits of what a turn may cost; the others bound how often it goes round."""
 
 
 class CallReport(Value):
@@ -130,9 +132,9 @@ def exit_code(end: TurnFinished) -> int:
         case "cancelled":
             return INTERRUPTED
         case "failed":
-            return exit_codes().get(end.code, MODEL)
+            return exit_codes().get(end.code, BUG) if end.code else MODEL
         case "limit":
-            return STEPS if end.code == "max_steps" else BUDGET
+            return BUDGET if end.code in SPENT else STEPS
         case "length":
             return BUDGET
         case "refused":
