@@ -110,8 +110,21 @@ class Head:
     turns: int
     open_turn: str = ""
     """The id of the turn that is not finished, if there is one."""
+    parent: str = ""
+    """The conversation it was forked from."""
     owner: str = ""
     """Which process runs the open turn, as it named itself when it claimed it."""
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A place where something was said: `snippet` holds the words around it, what was found between « and »."""
+
+    conversation_id: str
+    title: str
+    seq: int
+    kind: Literal["user", "assistant", "tool"]
+    snippet: str
 
 
 class Store(Protocol):
@@ -150,6 +163,21 @@ class Store(Protocol):
         What is already recorded under the same key is left out (a safe retry). `TurnFinished` closes the turn.
         Raises `Fenced` if another owner took the turn over or it is finished, `StoreError` if the disk fails.
         """
+        ...
+
+    async def search(self, text: str, limit: int = 20, results: bool = False) -> list[Hit]:
+        """Return where all words of `text` were said (each may be the beginning of a word), the newest first.
+
+        Looks through what user and assistant said, or, if `results`, through what tools returned.
+        """
+        ...
+
+    async def fork(self, conversation_id: str, new_id: str, upto: int) -> None:
+        """Copy a conversation with its events up to that number. Raises `NotFound`, `Conflict` if `new_id` is taken."""
+        ...
+
+    async def delete(self, conversation_id: str) -> None:
+        """Forget a conversation. Raises `NotFound`, and `Conflict` while a turn is open."""
         ...
 
     async def close(self) -> None:

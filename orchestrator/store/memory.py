@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from orchestrator.errors import Conflict, Fenced, NotFound
-from orchestrator.events import DurableEvent, Recorded, TurnFinished, TurnStarted
+from orchestrator.events import DurableEvent, LiveEvent, Recorded, TurnFinished, TurnStarted
 from orchestrator.messages import text_of
-from orchestrator.ports import Head, TurnRef
+from orchestrator.ports import Head, Hit, TurnRef
+from orchestrator.store.searching import WORD, hit, saying
 
 TITLE_LENGTH = 80
 
@@ -26,6 +27,7 @@ class _Kept:
     created: datetime
     updated: datetime
     title: str = ""
+    parent: str = ""
     turns: int = 0
     open: _Claim | None = None
     events: list[Recorded] = field(default_factory=list[Recorded])
@@ -57,6 +59,7 @@ class MemoryStore:
             updated=kept.updated,
             turns=kept.turns,
             open_turn=kept.open.turn_id if kept.open else "",
+            parent=kept.parent,
             owner=kept.open.owner if kept.open else "",
         )
 
@@ -96,6 +99,36 @@ class MemoryStore:
                 kept.open = None
         return recorded
 
+    async def search(self, text: str, limit: int = 20, results: bool = False) -> list[Hit]:
+        words = [word.casefold() for word in WORD.findall(text)]
+        if not words:
+            return []
+        found: list[Hit] = []
+        for name, kept in self._kept.items():
+            for recorded in kept.events:
+                said = None if isinstance(recorded.event, LiveEvent) else saying(recorded.event)
+                if said and (said[0] == "tool") is results and holds(said[1], words):
+                    found.append(hit((name, kept.title, recorded.seq, *said)))
+        return found[::-1][:limit]
+
+    async def fork(self, conversation_id: str, new_id: str, upto: int) -> None:
+        source = self._find(conversation_id)
+        await self.create(new_id)
+        target = self._kept[new_id]
+        target.title, target.parent = source.title, conversation_id
+        for recorded in source.events[:upto]:
+            turn_id = f"{recorded.turn_id}.{new_id}"
+            target.events.append(recorded.model_copy(update={"conversation_id": new_id, "turn_id": turn_id}))
+            if not isinstance(recorded.event, LiveEvent):
+                target.keys.add((turn_id, recorded.event.key))
+            target.open = None if isinstance(recorded.event, TurnFinished) else _Claim(turn_id, "")
+        target.turns = len({recorded.turn_id for recorded in target.events})
+
+    async def delete(self, conversation_id: str) -> None:
+        if self._find(conversation_id).open:
+            raise Conflict(f"Conversation {conversation_id} has a turn that is not finished.", "Cancel it first.")
+        del self._kept[conversation_id]
+
     async def close(self) -> None:
         """There is nothing to let go of."""
 
@@ -115,3 +148,9 @@ class MemoryStore:
         if conversation_id not in self._kept:
             raise NotFound(f"There is no conversation {conversation_id!r}.", "See `orchestrator conversations list`.")
         return self._kept[conversation_id]
+
+
+def holds(said: str, words: Sequence[str]) -> bool:
+    """Whether each of the words begins a word of what was said."""
+    there = [word.casefold() for word in WORD.findall(said)]
+    return all(any(one.startswith(word) for one in there) for word in words)

@@ -10,27 +10,21 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import anyio.to_thread
 import apsw
 
-from orchestrator.errors import Conflict, Fenced, NotFound, StoreError
-from orchestrator.events import EVENT, DurableEvent, Recorded, TurnFinished, TurnStarted
+from orchestrator.errors import Conflict, Fenced, StoreError
+from orchestrator.events import DurableEvent, Recorded, TurnStarted
 from orchestrator.messages import text_of
-from orchestrator.ports import Head, TurnRef
-from orchestrator.store import migrating
+from orchestrator.ports import Head, Hit, TurnRef
+from orchestrator.store import migrating, rows, searching
 from orchestrator.store.writer import Writer
 
 T = TypeVar("T")
 TITLE_LENGTH = 80
-
-HEAD = """
-select c.id, c.title, c.created, c.updated, c.turns, coalesce(t.id, ''), coalesce(t.owner, '')
-from conversations c left join turns t on t.conversation_id = c.id and t.status = 'open'
-"""
 
 
 class SqliteStore:
@@ -56,21 +50,20 @@ class SqliteStore:
             raise Conflict(f"There is a conversation {conversation_id} already.")
 
     async def heads(self, limit: int = 50) -> list[Head]:
-        rows = await self._read(f"{HEAD} order by c.updated desc limit ?", (limit,))
-        return [_head(row) for row in rows]
+        found = await self._read(f"{rows.HEAD} order by c.updated desc limit ?", (limit,))
+        return [rows.head(row) for row in found]
 
     async def head(self, conversation_id: str) -> Head:
-        rows = await self._read(f"{HEAD} where c.id = ?", (conversation_id,))
-        if not rows:
-            raise _no_such(conversation_id)
-        return _head(rows[0])
+        found = await self._read(f"{rows.HEAD} where c.id = ?", (conversation_id,))
+        if not found:
+            raise rows.no_such(conversation_id)
+        return rows.head(found[0])
 
     async def events(self, conversation_id: str, after: int = 0) -> list[Recorded]:
-        sql = "select seq, turn_id, at, body from events where conversation_id = ? and seq > ? order by seq"
-        rows = await self._read(sql, (conversation_id, after))
-        if not rows:
+        found = await self._read(rows.EVENTS, (conversation_id, after))
+        if not found:
             await self.head(conversation_id)
-        return [_recorded(conversation_id, *row) for row in rows]
+        return [rows.recorded(conversation_id, row) for row in found]
 
     async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> TurnRef:
         turn = TurnRef(conversation_id, turn_id, epoch=1)
@@ -80,7 +73,7 @@ class SqliteStore:
             sql = """update conversations set turns = turns + 1, title = iif(title = '', ?, title)
                      where id = ? returning id"""
             if not db.execute(sql, (title, conversation_id)).get:
-                raise _no_such(conversation_id)
+                raise rows.no_such(conversation_id)
             if db.execute("select 1 from turns where conversation_id = ? and status = 'open'", (conversation_id,)).get:
                 raise Conflict(
                     f"Conversation {conversation_id} has a turn that is not finished.", "Resume or cancel it."
@@ -88,7 +81,7 @@ class SqliteStore:
             db.execute(
                 "insert into turns (id, conversation_id, owner) values (?, ?, ?)", (turn_id, conversation_id, owner)
             )
-            _insert(db, turn, [started])
+            rows.insert(db, turn, [started])
 
         await self._write(work)
         return turn
@@ -107,9 +100,35 @@ class SqliteStore:
             sql = "select epoch from turns where id = ? and status = 'open'"
             if db.execute(sql, (turn.turn_id,)).get != turn.epoch:
                 raise Fenced(f"Turn {turn.turn_id} was taken over by another process, or is finished.")
-            return _insert(db, turn, events)
+            return rows.insert(db, turn, events)
 
         return await self._write(work)
+
+    async def search(self, text: str, limit: int = 20, results: bool = False) -> list[Hit]:
+        if not (query := searching.query(text)):
+            return []
+        sql = searching.SQL.format(index="returned" if results else "said")
+        return [searching.hit(row) for row in await self._read(sql, (query, limit))]
+
+    async def fork(self, conversation_id: str, new_id: str, upto: int) -> None:
+        def work(db: apsw.Connection) -> None:
+            if not db.execute("select 1 from conversations where id = ?", (conversation_id,)).get:
+                raise rows.no_such(conversation_id)
+            if db.execute("select 1 from conversations where id = ?", (new_id,)).get:
+                raise Conflict(f"There is a conversation {new_id} already.")
+            rows.copy(db, conversation_id, new_id, upto)
+
+        await self._write(work)
+
+    async def delete(self, conversation_id: str) -> None:
+        def work(db: apsw.Connection) -> None:
+            if db.execute("select 1 from turns where conversation_id = ? and status = 'open'", (conversation_id,)).get:
+                raise Conflict(f"Conversation {conversation_id} has a turn that is not finished.", "Cancel it first.")
+            if not db.execute("delete from conversations where id = ? returning 1", (conversation_id,)).get:
+                raise rows.no_such(conversation_id)
+            db.execute("delete from blobs where hash not in (select hash from blob_uses)")
+
+        await self._write(work)
 
     async def close(self) -> None:
         await anyio.to_thread.run_sync(self._writer.close)
@@ -135,61 +154,6 @@ def _open(path: Path, patience_ms: int) -> apsw.Connection:
     for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", "trusted_schema = off"):
         database.execute(f"pragma {pragma}")
     return database
-
-
-def _insert(db: apsw.Connection, turn: TurnRef, events: Sequence[DurableEvent]) -> list[Recorded]:
-    """Number and store the events that are new; a finished turn and the list of conversations follow suit."""
-    at = time.time()
-    seq = int(db.execute("select seq from conversations where id = ?", (turn.conversation_id,)).get)
-    recorded: list[Recorded] = []
-    for event in events:
-        sql = "insert into events values (?, ?, ?, ?, ?, ?) on conflict (turn_id, key) do nothing returning seq"
-        body = EVENT.dump_json(event).decode()
-        if db.execute(sql, (turn.conversation_id, seq + 1, turn.turn_id, event.key, at, body)).get:
-            seq += 1
-            recorded.append(_record(turn, seq, at, event))
-        if isinstance(event, TurnFinished):
-            db.execute("update turns set status = 'finished' where id = ?", (turn.turn_id,))
-    db.execute("update conversations set seq = ?, updated = ? where id = ?", (seq, at, turn.conversation_id))
-    return recorded
-
-
-def _record(turn: TurnRef, seq: int, at: float, event: DurableEvent) -> Recorded:
-    return Recorded(
-        conversation_id=turn.conversation_id,
-        turn_id=turn.turn_id,
-        seq=seq,
-        at=datetime.fromtimestamp(at, UTC),
-        event=event,
-    )
-
-
-def _recorded(conversation_id: str, *row: apsw.SQLiteValue) -> Recorded:
-    seq, turn_id, at, body = row
-    return Recorded(
-        conversation_id=conversation_id,
-        turn_id=str(turn_id),
-        seq=int(str(seq)),
-        at=datetime.fromtimestamp(float(str(at)), UTC),
-        event=EVENT.validate_json(str(body)),
-    )
-
-
-def _head(row: tuple[apsw.SQLiteValue, ...]) -> Head:
-    conversation_id, title, created, updated, turns, open_turn, owner = row
-    return Head(
-        id=str(conversation_id),
-        title=str(title),
-        created=datetime.fromtimestamp(float(str(created)), UTC),
-        updated=datetime.fromtimestamp(float(str(updated)), UTC),
-        turns=int(str(turns)),
-        open_turn=str(open_turn),
-        owner=str(owner),
-    )
-
-
-def _no_such(conversation_id: str) -> NotFound:
-    return NotFound(f"There is no conversation {conversation_id!r}.", "See `orchestrator conversations list`.")
 
 
 @contextmanager

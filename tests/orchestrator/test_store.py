@@ -10,8 +10,8 @@ import apsw
 import pytest
 
 from orchestrator.errors import Conflict, Fenced, NotFound, StoreError
-from orchestrator.events import DurableEvent, ToolFinished, ToolStarted, TurnFinished, TurnStarted
-from orchestrator.messages import Text, failed
+from orchestrator.events import DurableEvent, StepFinished, ToolFinished, ToolStarted, TurnFinished, TurnStarted
+from orchestrator.messages import Message, Result, Text, Usage, failed
 from orchestrator.ports import Store
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.sqlite import SqliteStore
@@ -20,6 +20,11 @@ pytestmark = pytest.mark.anyio
 
 HELLO = TurnStarted(content=(Text(text="hello there"),))
 DONE = TurnFinished(reason="done")
+
+
+def answered(text: str, step: int) -> DurableEvent:
+    message = Message(role="assistant", content=(Text(text=text),))
+    return StepFinished(step=step, message=message, stop="done", usage=Usage(), model="m")
 
 
 def started(number: int) -> DurableEvent:
@@ -134,6 +139,77 @@ async def test_one_bad_append_takes_no_other_with_it(store: Store) -> None:
             tasks.start_soon(fenced)
     assert refused == 39
     assert len(await store.events("c")) == 40
+
+
+async def test_what_was_said_is_found_by_the_beginnings_of_its_words_newest_first(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t", "me", TurnStarted(content=(Text(text="Brew some assam tea, please"),)))
+    result = Result(call_id="a", content=(Text(text="the assam costs 4"),))
+    await store.append(turn, [answered("Assam is brewing.", 1), ToolFinished(call_id="a", result=result)])
+    assert [(hit.seq, hit.kind) for hit in await store.search("assam")] == [(2, "assistant"), (1, "user")]
+    assert [(hit.seq, hit.kind) for hit in await store.search("ASS tea")] == [(1, "user")]
+    assert [(hit.seq, hit.kind) for hit in await store.search("assam", results=True)] == [(3, "tool")]
+    assert len(await store.search("assam", limit=1)) == 1
+    for nothing in ("", '"*', "assam AND coffee", "sam", 'x" OR "assam'):
+        assert await store.search(nothing) == []
+    assert (await store.search("brew"))[1].title == "Brew some assam tea, please"
+
+
+async def test_a_fork_has_the_same_past_and_a_future_of_its_own(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t1", "me", HELLO)
+    await store.append(turn, [answered("one", 1), DONE])
+    turn = await store.begin("c", "t2", "me", HELLO)
+    await store.append(turn, [answered("two", 1)])
+    await store.fork("c", "whole", upto=3)
+    await store.fork("c", "cut", upto=4)
+    assert [one.event for one in await store.events("whole")] == [HELLO, answered("one", 1), DONE]
+    assert (await store.head("whole")).parent == "c"
+    assert (await store.head("whole")).open_turn == ""
+    cut = await store.head("cut")
+    assert (cut.open_turn != "", cut.turns) == (True, 2)
+    ref = await store.claim("cut", cut.open_turn, "me")
+    await store.append(ref, [answered("another two", 1), DONE])
+    assert [one.seq for one in await store.events("cut")] == [1, 2, 3, 4, 5, 6]
+    assert len(await store.events("c")) == 5, "the original is as it was"
+    with pytest.raises(Conflict):
+        await store.fork("c", "cut", upto=1)
+    with pytest.raises(NotFound):
+        await store.fork("no", "new", upto=1)
+
+
+async def test_what_is_deleted_is_gone_and_found_no_more(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t", "me", HELLO)
+    with pytest.raises(Conflict):
+        await store.delete("c")
+    await store.append(turn, [answered("farewell", 1), DONE])
+    await store.delete("c")
+    with pytest.raises(NotFound):
+        await store.events("c")
+    with pytest.raises(NotFound):
+        await store.delete("c")
+    assert await store.search("farewell") == []
+
+
+async def test_a_very_large_result_comes_back_whole_and_a_fork_shares_it(store: Store) -> None:
+    await store.create("c")
+    turn = await store.begin("c", "t", "me", HELLO)
+    large = ToolFinished(call_id="a", result=Result(call_id="a", content=(Text(text="é" * 1_000_000),)))
+    await store.append(turn, [large, DONE])
+    await store.fork("c", "f", upto=3)
+    await store.delete("c")
+    assert [one.event for one in await store.events("f")] == [HELLO, large, DONE]
+
+
+async def test_a_sentence_without_spaces_is_found_by_any_part_of_it(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "journal.db")
+    await store.create("c")
+    await store.begin("c", "t", "me", TurnStarted(content=(Text(text="東京の天気はどうですか。Café も"),)))
+    assert (await store.search("天気"))[0].snippet == "東京の«天気»はどうですか。Café も"
+    assert len(await store.search("cafe 東京")) == 1
+    assert await store.search("京天") == []
+    await store.close()
 
 
 async def test_two_windows_on_one_file_see_each_others_events(tmp_path: Path) -> None:
