@@ -119,9 +119,7 @@ class AtTerminal:
 
     async def _answer_url(self, url: str) -> Reply:
         """Show the whole address and its host; opening it is the user's own act."""
-        self._writer.say(
-            f"  It wants you to open a page at {one_line(urlsplit(url).hostname or 'no host')}:\n  {one_line(url, 2_000)}"
-        )
+        self._writer.say(f"  It wants you to open a page at {host_of(url)}:\n  {one_line(url, 2_000)}")
         return Reply({}) if await self._agreed("  [y] I have opened it  [n] decline: ") else Reply()
 
     async def _answer_field(self, one: Field) -> dict[str, JsonValue] | None:
@@ -167,3 +165,12 @@ def argument_rows(name: str, value: JsonValue) -> list[str]:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     first, *more = clean(text).split("\n")
     return [f"{one_line(name, 24)}: {one_line(first, 160)}", *(f"  {one_line(line, 160)}" for line in more)]
+
+
+def host_of(url: str) -> str:
+    """Return the host that an address really leads to, whatever else it shows."""
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    return one_line(host) if host else "an address that cannot be read"
