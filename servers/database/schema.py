@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from servers.database.engine import Engine, Found, Kind, Search, Table
+from servers.database.errors import NoSuchThing
+from servers.database.hints import nearest
 
 Detail = Literal["names", "summary", "full"]
 MOST_DESCRIBED = 100
@@ -41,3 +43,35 @@ async def listing(
     shown = found[:limit]
     tables = await engine.describe([(each.schema, each.name) for each in shown]) if describing and shown else []
     return Listing(shown, tables, len(found) > limit)
+
+
+async def located_table(engine: Engine, name: str) -> Table:
+    """Return a table by `name` or `schema.name`. Raises `NoSuchThing` with the nearest names."""
+    candidates = [(engine.default_schema, name)]
+    if "." in name:
+        schema, _, rest = name.partition(".")
+        candidates.append((schema.strip('"'), rest.strip('"')))
+    for candidate in candidates:
+        if found := await engine.describe([candidate]):
+            return found[0]
+    known = [each.name for each in await engine.find(Search("table", "%", None, 1_000, 0))]
+    raise NoSuchThing(f"No table {name!r}.{nearest(name, known)}")
+
+
+def ddl(engine: Engine, tables: Sequence[Table]) -> str:
+    """Return tables as compact DDL, one line for a column."""
+    return "\n".join(table_ddl(table, engine.default_schema) for table in tables)
+
+
+def table_ddl(table: Table, default_schema: str) -> str:
+    """Return one table as compact DDL."""
+    name = table.name if table.schema == default_schema else f"{table.schema}.{table.name}"
+    lines: list[str] = []
+    for column in table.columns:
+        rule = " PRIMARY KEY" if column.pk else "" if column.nullable else " NOT NULL"
+        lines.append(f"  {column.name} {column.type}{rule}")
+    lines += [
+        f"  FOREIGN KEY ({', '.join(key.columns)}) REFERENCES {key.table} ({', '.join(key.references)})"
+        for key in table.foreign_keys
+    ]
+    return f"{table.kind.upper()} {name} (\n" + ",\n".join(lines) + "\n)"

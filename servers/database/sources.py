@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -56,8 +56,6 @@ def parse(text: str) -> Source:
     writable = dsn.endswith(":rw")
     dsn = dsn.removesuffix(":rw").removesuffix(":ro")
     scheme = dsn.partition(":")[0].lower()
-    if scheme in ("postgresql", "postgres", "duckdb"):
-        raise BadSource(f"This version has no engine for {scheme} yet. Use a SQLite file.")
     if scheme in ("postgresql", "postgres"):
         return Source(name or named_by(urlsplit(dsn).path), "postgresql", dsn, writable)
     if scheme == "duckdb":
@@ -109,6 +107,10 @@ def distinct(sources: Sequence[Source]) -> Sequence[Source]:
 
 def engine_of(source: Source, bounds: Bounds) -> Engine:
     """Return the engine of a source, not connected yet. A driver is imported only when a source needs it."""
+    if source.dialect == "postgresql":
+        from servers.database.postgres.engine import PostgresEngine
+
+        return PostgresEngine(source.target, bounds.seconds, source.writable)
     opening = Opening(source.dialect, source.target, source.writable, WORKER_MEMORY.get(source.dialect, 0))  # pyright: ignore[reportArgumentType]
     return WorkerEngine(opening, "main", bounds.seconds)
 
@@ -116,7 +118,7 @@ def engine_of(source: Source, bounds: Bounds) -> Engine:
 class Sources:
     """The served databases by name, each with its engine."""
 
-    def __init__(self, sources: Iterable[Source], bounds: Bounds) -> None:
+    def __init__(self, sources: Sequence[Source], bounds: Bounds) -> None:
         self.bounds = bounds
         self.engines: dict[str, Engine] = {source.name: engine_of(source, bounds) for source in sources}
 

@@ -30,11 +30,42 @@ def checked(sql: str) -> str:
     return sql
 
 
+TOKENS = re.compile(
+    r"""(?P<text>[eE]'(?:[^'\\]|\\.|'')*+'|'(?:[^']|'')*+'|"(?:[^"]|"")*+"|\$(?P<tag>[^\W\d]\w*+)?\$.*?\$(?(tag)(?P=tag))\$)
+      |(?P<line>--[^\n]*+)|(?P<comment>/\*)|(?P<end>;)|[\w]++|.""",
+    re.DOTALL | re.VERBOSE,
+)
+
+COMMENT_MARK = re.compile(r"/\*|\*/")
+
+
 def unended(sql: str) -> str:
-    """Return a statement without the semicolons, comments and white space behind it, so that it fits into brackets."""
-    end = len(sql)
-    for match in re.finditer(r";", sql):
-        if nothing_but_comments(sql[match.start() :]):
-            end = match.start()
-            break
-    return sql[:end]
+    """Return one statement without its semicolon and what follows, so that it fits into brackets.
+
+    Where this misjudges an odd literal the brackets do not close, and the engine refuses the whole: it never lets
+    anything out of them.
+    """
+    place = 0
+    while match := TOKENS.match(sql, place):
+        if match["end"]:
+            return sql[: match.start()]
+        place = comment_end(sql, match.start()) if match["comment"] else match.end()
+    return sql
+
+
+def comment_end(sql: str, start: int) -> int:
+    """Return where the comment that starts at `start` ends; PostgreSQL's comments nest."""
+    depth = 0
+    for mark in COMMENT_MARK.finditer(sql, start):
+        depth += 1 if mark[0] == "/*" else -1
+        if depth == 0:
+            return mark.end()
+    return len(sql)
+
+
+def located(sql: str, at: int) -> str:
+    """Return where a character is, as line and column, with the text that follows it."""
+    before = sql[:at]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    following = sql[at : at + 30].split("\n")[0]
+    return f" at line {line}, column {column}, near {following!r}"

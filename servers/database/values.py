@@ -20,6 +20,8 @@ from servers.cleaning import clean
 from servers.database.engine import Answer, Column, Cut, Window
 
 SAFE_INTEGER = 2**53
+LONG_NUMBER = 100
+"""Digits from which a decimal is written with an exponent."""
 
 
 def plain(value: Any) -> Any:
@@ -58,10 +60,12 @@ def plain_decimal(value: Decimal) -> int | float | str | None:
     """Return a decimal as a number if nothing is lost by it, otherwise as its digits."""
     if not value.is_finite():
         return plain_float(float(value))
-    if value == value.to_integral_value() and abs(value) <= SAFE_INTEGER:
+    if abs(value) <= SAFE_INTEGER and value == value.to_integral_value():
         return int(value)
     near = float(value)
-    return near if math.isfinite(near) and Decimal(repr(near)) == value else format(value, "f")
+    if math.isfinite(near) and Decimal(repr(near)) == value:
+        return near
+    return format(value, "f") if abs(value.adjusted()) < LONG_NUMBER else str(value)
 
 
 @dataclass
@@ -151,3 +155,11 @@ class Page:
         truncated = self.full or ("cell" if self.cells_cut else None)
         following = self.window.offset + len(self.rows) if self.full else None
         return Answer(columns, self.rows, truncated, following, notes)
+
+
+def json_value(text: str) -> Any:
+    """Return the value of a JSON text, with numbers that a double cannot hold as their digits."""
+    try:
+        return plain(json.loads(text, parse_float=Decimal))
+    except (ValueError, RecursionError):
+        return text

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from mcp.types import CallToolResult, TextContent
+from pydantic import Field
 from pydantic_core import to_json
 
-from servers.database.engine import Answer, Found, Plan, Table
+from servers.database.engine import Answer, Found, Outcome, Plan, Table
+from servers.database.profile import Profile
 from servers.database.schema import Listing
 from servers.limits import Page, Value
 
@@ -50,6 +52,37 @@ class PlanResult(Value):
     plan: str
     dialect: str
     warnings: list[str]
+
+
+class ColumnProfileOut(Value):
+    """A column in the sample."""
+
+    name: str
+    type: str
+    nulls: int
+    distinct: int
+    min: Any = None
+    max: Any = None
+    top: list[dict[str, Any]]
+
+
+class ProfileResult(Value):
+    """What the columns of a table hold."""
+
+    table: str
+    sampled: int = Field(description="Rows looked at.")
+    complete: bool = Field(description="Whether these are all rows.")
+    truncated: Literal["time"] | None = None
+    columns: list[ColumnProfileOut]
+
+
+class ExecuteResult(Value):
+    """What a change did."""
+
+    affected: int
+    committed: bool
+    rolled_back_reason: str | None = None
+    returning: list[list[Any]] | None = None
 
 
 def sent(result: Value, text: str | None = None) -> CallToolResult:
@@ -160,3 +193,34 @@ def table_object(table: Table) -> dict[str, Any]:
 def plan_result(plan: Plan, dialect: str) -> CallToolResult:
     """Return a plan."""
     return sent(PlanResult(plan=plan.plan, dialect=dialect, warnings=plan.warnings))
+
+
+def profile_result(profile: Profile) -> CallToolResult:
+    """Return a profile."""
+    columns = [
+        ColumnProfileOut(
+            name=each.name,
+            type=each.type,
+            nulls=each.nulls,
+            distinct=each.distinct,
+            min=each.min,
+            max=each.max,
+            top=[vars(value) for value in each.top],
+        )
+        for each in profile.columns
+    ]
+    truncated = "time" if profile.timed_out else None
+    return sent(
+        ProfileResult(
+            table=profile.table, sampled=profile.rows, complete=profile.complete, truncated=truncated, columns=columns
+        )
+    )
+
+
+def execute_result(outcome: Outcome) -> CallToolResult:
+    """Return what a change did."""
+    rows = outcome.returning.rows if outcome.returning else None
+    reason = outcome.rolled_back_reason
+    return sent(
+        ExecuteResult(affected=outcome.affected, committed=outcome.committed, rolled_back_reason=reason, returning=rows)
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import apsw
@@ -142,12 +141,3 @@ def sample(connection: apsw.Connection, name: str, rows: int) -> str:
     place = f"{low} + i * {high - low} / {max(rows - 1, 1)}"
     ids = f"{steps} SELECT (SELECT min(rowid) FROM {table} WHERE rowid >= {place}) FROM step"
     return f"(SELECT * FROM {table} WHERE rowid IN ({ids}))"
-
-
-def bindable(value: Any) -> Any:
-    """Return a JSON value as SQLite can bind it: lists and objects become JSON text, huge integers their digits."""
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        return str(value)
-    return value

@@ -11,10 +11,12 @@ from typing import Any
 import apsw
 
 from servers.database.engine import Answer, Change, Column, Found, Outcome, Plan, Search, Statement, Table, Window
-from servers.database.errors import Refused, Unavailable, WrongStatement
+from servers.database.errors import Refused, Unavailable
 from servers.database.sqlite import catalog, guard
+from servers.database.sqlite.changes import changed
+from servers.database.sqlite.statements import bindings, columns_of, only_one
 from servers.database.sqlite.troubles import explained
-from servers.database.statements import nothing_but_comments, unended
+from servers.database.statements import unended
 from servers.database.values import Page
 
 COUNT_PLAN = 2
@@ -29,6 +31,7 @@ class SqliteSession:
         self.connection = self.opened(writable=False)
         self.connection.authorizer = guard.reading
         self.identity = self.identified()
+        self.writer: apsw.Connection | None = None
 
     def opened(self, writable: bool) -> apsw.Connection:
         """Return a new guarded connection."""
@@ -60,6 +63,8 @@ class SqliteSession:
     def interrupt(self) -> None:
         """See `Session`."""
         self.connection.interrupt()
+        if (writer := self.writer) is not None:
+            writer.interrupt()
 
     def close(self) -> None:
         """See `Session`."""
@@ -91,7 +96,18 @@ class SqliteSession:
 
     def execute(self, change: Change) -> Outcome:
         """See `Session`."""
-        raise Refused("This source is read-only. The operator can allow writes with NAME=DSN:rw.")
+        if not self.writable:
+            raise Refused("This source is read-only. The operator can allow writes with NAME=DSN:rw.")
+        self.writer = self.opened(writable=True)
+        try:
+            return changed(self.writer, change)
+        except (apsw.Error, ValueError, TypeError, OverflowError) as error:
+            if isinstance(error, apsw.AuthError):
+                raise Refused(f"{error}. {ddl_advice(change.allow_ddl)}") from None
+            raise explained(error, change.statement, catalog.names(self.reader)) from None
+        finally:
+            writer, self.writer = self.writer, None
+            writer.close()
 
     def find(self, search: Search) -> list[Found]:
         """See `Session`."""
@@ -121,32 +137,11 @@ class SqliteSession:
             cursor.close(True)
 
 
-def only_one(sql: str) -> apsw.ExecTracer:
-    """Return a tracer that refuses, before anything runs, a text of no statement or of several."""
-
-    def trace(cursor: apsw.Cursor, first: str, _bindings: object) -> bool:
-        if not cursor.has_vdbe:
-            raise WrongStatement("There is no statement in it. Send one SELECT.")
-        if not nothing_but_comments(sql[len(first) :]):
-            raise WrongStatement("One statement per call. Send them one by one.")
-        return True
-
-    return trace
-
-
-def bindings(statement: Statement) -> Any:
-    """Return the parameters as apsw takes them; lists and objects are bound as JSON text."""
-    params = statement.params
-    if params is None:
-        return None
-    if isinstance(params, Sequence):
-        return tuple(catalog.bindable(value) for value in params)
-    return {name.lstrip(":@$"): catalog.bindable(value) for name, value in params.items()}
-
-
-def columns_of(cursor: apsw.Cursor) -> list[Column]:
-    """Return the columns of a running statement; none if it gives no rows."""
-    return [Column(name, declared or "") for name, declared, *_ in cursor.get_description()]
+def ddl_advice(allowed: bool) -> str:
+    """Return what may be run instead of a refused change."""
+    if allowed:
+        return "INSERT, UPDATE, DELETE, and CREATE, ALTER, DROP of tables, indexes, views and triggers are allowed."
+    return "INSERT, UPDATE and DELETE are allowed. The operator can allow DDL with --allow-ddl."
 
 
 def take(rows: Iterable[Sequence[Any]], page: Page) -> None:

@@ -19,6 +19,7 @@ from servers.database.errors import (
     WrongStatement,
 )
 from servers.database.hints import nearest
+from servers.database.statements import located
 
 NO_SUCH = re.compile(r"no such (table|column|view|index|function|module|collation sequence): (.+)")
 READ_ONLY = "Only statements that read are allowed here: SELECT, WITH ... SELECT, VALUES."
@@ -51,7 +52,7 @@ def explained(error: Exception, statement: Statement, names: Sequence[str]) -> D
 def wrong(text: str, error: Exception, statement: Statement, names: Sequence[str]) -> DatabaseError:
     """Return the error of a statement that SQLite does not understand, with its place and the nearest names."""
     offset = getattr(error, "error_offset", -1)
-    place = located(statement.sql, offset) if offset >= 0 else ""
+    place = located(statement.sql, characters(statement.sql, offset)) if offset >= 0 else ""
     if match := NO_SUCH.fullmatch(text):
         kind, name = match.groups()
         hint = nearest(name, names) if kind in ("table", "column", "view") else ""
@@ -59,9 +60,6 @@ def wrong(text: str, error: Exception, statement: Statement, names: Sequence[str
     return WrongStatement(f"{text}{place}. Correct the statement; db_schema shows tables and columns.")
 
 
-def located(sql: str, offset: int) -> str:
-    """Return where a byte offset is, as line and column, with the text that follows it."""
-    before = sql.encode()[:offset].decode("utf-8", "ignore")
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    following = sql[len(before) : len(before) + 30].split("\n")[0]
-    return f" at line {line}, column {column}, near {following!r}"
+def characters(sql: str, offset: int) -> int:
+    """Return the place of a byte of the statement in UTF-8, in characters."""
+    return len(sql.encode()[:offset].decode("utf-8", "ignore"))

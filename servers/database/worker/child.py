@@ -22,9 +22,13 @@ CALLS = ("query", "explain", "execute", "find", "describe", "sample")
 
 def opened(opening: Opening) -> Session:
     """Return the session for an opening. The engine is imported only here: a worker needs one of them."""
-    from servers.database.sqlite.session import SqliteSession
+    if opening.dialect == "sqlite":
+        from servers.database.sqlite.session import SqliteSession
 
-    return SqliteSession(opening.path, writable=opening.writable)
+        return SqliteSession(opening.path, writable=opening.writable)
+    from servers.database.duckdb.session import DuckSession
+
+    return DuckSession(opening.path, memory=opening.memory)
 
 
 def bound_memory(limit: int) -> None:
