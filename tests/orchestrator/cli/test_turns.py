@@ -143,8 +143,8 @@ async def test_an_approval_that_somebody_else_gave_is_not_waited_for() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(decide_when_asked, here, started)
             outcome = await play(here.stage(user), started)
-    assert outcome.exit_code == 0
-    assert outcome.calls[0].result == "wrote tea"
+            assert outcome.exit_code == 0
+            assert outcome.calls[0].result == "wrote tea"
 
 
 async def test_cancelling_while_the_user_is_asked_ends_the_question_and_the_turn() -> None:
@@ -153,7 +153,7 @@ async def test_cancelling_while_the_user_is_asked_ends_the_question_and_the_turn
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cancel_when, "approval_requested", here, started)
             outcome = await play(here.stage(user), started)
-    assert (outcome.status, outcome.exit_code) == ("cancelled", 130)
+            assert (outcome.status, outcome.exit_code) == ("cancelled", 130)
 
 
 async def test_cancelling_a_call_that_hangs_ends_the_turn() -> None:
@@ -162,7 +162,7 @@ async def test_cancelling_a_call_that_hangs_ends_the_turn() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(cancel_when, "tool_started", here, started)
             outcome = await play(here.stage(), started)
-    assert outcome.exit_code == 130
+            assert outcome.exit_code == 130
     assert "✗ notes__hang  stopped" in here.out.getvalue()
 
 
