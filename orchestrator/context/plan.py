@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.context.repair import repaired
 from orchestrator.conversation import Conversation
 from orchestrator.messages import Request, Tool
 
@@ -31,5 +32,5 @@ def plan(conversation: Conversation, tools: Iterable[Tool], settings: ContextSet
         max_tokens=settings.max_tokens,
         tools=tuple(sorted(tools, key=lambda tool: tool.name)),
         system=settings.system,
-        messages=conversation.messages,
+        messages=repaired(conversation.messages),
     )
