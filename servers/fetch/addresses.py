@@ -56,6 +56,22 @@ CLOUD: tuple[Network, ...] = tuple(
         "192.200.0.192/27",  # Oracle's services inside a region
     )
 )
+METADATA: tuple[Address, ...] = tuple(
+    ip_address(address)
+    for address in (
+        "169.254.169.254",  # AWS, Google, Azure, Oracle, OpenStack, DigitalOcean
+        "169.254.170.2",  # AWS ECS
+        "169.254.170.23",  # AWS EKS
+        "fd00:ec2::254",  # AWS
+        "fd00:ec2::23",  # AWS EKS
+        "fd20:ce::254",  # Google
+        "100.100.100.200",  # Alibaba
+        "169.254.0.23",  # Tencent
+        "192.0.0.192",  # Oracle
+        "168.63.129.16",  # Azure
+    )
+)
+"""Where clouds hand out credentials. A network that the operator opens does not open these, only their own /32."""
 NAT64: tuple[IPv6Network, ...] = (IPv6Network("64:ff9b::/96"),)  # RFC 6052, the well-known prefix
 
 
@@ -96,9 +112,14 @@ class Ground:
 
     def admits(self, address: str) -> bool:
         """Return whether a connection to this address (as a resolver printed it) is fine."""
-        return is_public(ip_address(address)) or self.opens(address)
+        try:
+            return is_public(ip_address(address)) or self.opens(address)
+        except ValueError:  # a resolver that answers with another name
+            return False
 
     def opens(self, address: str) -> bool:
         """Return whether the operator opened this very address, in whichever spelling it comes."""
         parsed = ip_address(address)
-        return contains(self.allowed, carried(parsed) or parsed)
+        real = carried(parsed) or parsed
+        allowed = self.allowed if real not in METADATA else (net for net in self.allowed if net.num_addresses == 1)
+        return contains(allowed, real)

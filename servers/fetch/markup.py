@@ -15,6 +15,10 @@ from urllib.parse import urljoin
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
+from servers.fetch import pieces
+from servers.fetch.article import main_content
+from servers.fetch.nodes import outermost
+
 NEVER_TEXT = (
     "script, style, template, iframe, object, embed, canvas, audio, video, svg, map, noscript, dialog:not([open])"
 )
@@ -28,6 +32,13 @@ DANGEROUS = ("javascript:", "data:", "vbscript:", "file:", "blob:")
 ABOUT = ("og:", "article:", "twitter:", "description", "author", "keywords", "date", "citation_", "dc.")
 INVISIBLE = re.compile(r"[\x00-\x20]+")
 STREAMED = re.compile(r"""\$RC\(\s*["']([^"']{1,40})["']\s*,\s*["']([^"']{1,40})["']""")
+
+
+BALLAST = re.compile(r"<script(?=[\s>/])|<style(?=[\s>/])|<svg(?=[\s>/])|<!--", re.IGNORECASE)
+END_OF = {
+    "<!--": re.compile("-->"),
+    **{f"<{tag}": re.compile(f"</{tag}\\s*>", re.IGNORECASE) for tag in ("script", "style", "svg")},
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,18 @@ class Markup:
     """What relative links start from."""
     structured: tuple[object, ...] = ()
     """Its JSON-LD."""
+
+
+def shed(html: str) -> str:
+    """Return a long page without scripts, styles, drawings and comments, which is most of what long pages are."""
+    kept: list[str] = []
+    at = 0
+    while (ballast := BALLAST.search(html, at)) is not None:
+        kept.append(html[at : ballast.start()])
+        end = END_OF[ballast.group().lower()].search(html, ballast.end())
+        at = end.end() if end else len(html)
+    kept.append(html[at:])
+    return "".join(kept)
 
 
 def read(html: str, url: str, *, hidden: bool) -> Markup:
@@ -83,19 +106,6 @@ def unseen(tree: LexborHTMLParser) -> Iterator[LexborNode]:
         if SHOWS_NOTHING.search(node.attributes.get("style") or ""):
             node.attrs["hidden"] = ""
     return outermost(tree, "body [hidden]")
-
-
-def outermost(tree: LexborHTMLParser, selector: str) -> Iterator[LexborNode]:
-    """Yield the elements that match and are in no other that matches, so that each may be destroyed.
-
-    Matches come in document order: those inside one follow it at once. No part of the tree is looked at twice.
-    """
-    matches = tree.css(selector)
-    at = 0
-    while at < len(matches):
-        node = matches[at]
-        at += max(1, len(node.css(selector)))  # itself and those inside
-        yield node
 
 
 def put_streamed_parts_in_place(tree: LexborHTMLParser) -> None:
@@ -144,32 +154,30 @@ def links(page: Markup) -> Iterator[Link]:
         yield Link(" ".join(node.text().split()), target)
 
 
-def markdown(page: Markup) -> str:
-    """Return the page as Markdown: tables and code kept, pictures left out."""
+def markdown(page: Markup, *, article: bool = False) -> str:
+    """Return the page as Markdown: tables and code kept, pictures left out; with `article` only its main content."""
+    root = main_content(page.tree) if article else page.tree.body
+    return converted(root, "markdown")
+
+
+def text(page: Markup) -> str:
+    """Return the page as plain text, one line for each block."""
+    return converted(page.tree.body, "plain")
+
+
+def converted(root: LexborNode | None, output: str) -> str:
+    """Return the HTML of `root` in another form."""
     from html_to_markdown import ConversionOptions, PreprocessingOptions, convert
 
     options = ConversionOptions(
         extract_metadata=False,
         skip_images=True,
         compact_tables=True,
-        hidden_content="all",
+        hidden_content="all",  # what is still here is to stay
+        output_format=output,
         preprocessing=PreprocessingOptions(enabled=False),
     )
-    return (convert(page.tree.html or "", options).content or "").strip()
-
-
-def text(page: Markup) -> str:
-    """Return the page as plain text, one line for each block."""
-    from html_to_markdown import ConversionOptions, PreprocessingOptions, convert
-
-    options = ConversionOptions(
-        extract_metadata=False,
-        skip_images=True,
-        output_format="plain",
-        hidden_content="all",
-        preprocessing=PreprocessingOptions(enabled=False),
-    )
-    return (convert(page.tree.html or "", options).content or "").strip()
+    return pieces.convert(root, lambda html: convert(html, options).content or "") if root is not None else ""
 
 
 def data(page: Markup) -> str:

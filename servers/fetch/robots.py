@@ -68,8 +68,6 @@ class Robots:
     async def _learn(self, url: httpx2.URL, public_only: bool) -> Said:
         answer = await self._ask(url, public_only)
         now = self._clock()
-        if not answer.public:  # the operator opened this network, and needs no permission of its programs
-            return Said(None, False, now)
         if answer.status >= 500:
             return Said(None, True, now - HOUR + 60)  # asked again in a minute
         if not 200 <= answer.status < 300:

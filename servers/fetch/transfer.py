@@ -35,6 +35,7 @@ HEADERS: tuple[tuple[str, str], ...] = (
 )
 CONNECTIONS = 40
 STEP = 262_144
+SHORT = 16_384
 GZIP = 16 + zlib.MAX_WBITS
 LARGE = 512_000
 """Bytes of a body that may be in memory beside others."""
@@ -119,6 +120,7 @@ class Wire:
             headers = joined(response.headers)
             public = from_public_peer(response)
             if not 200 <= response.status < 300 or response.status == 204 or not readable(headers):
+                await drain(response, headers)
                 return Answer(response.status, headers, public)
             async with AsyncExitStack() as brief:
                 body, cut = await self._body(response, headers, hold or brief)
@@ -206,6 +208,14 @@ def joined(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         by_name[name] = f"{by_name[name]}, {value}" if name in by_name and name != "location" else value
     return by_name
+
+
+async def drain(response: httpcore2.Response, headers: Mapping[str, str]) -> None:
+    """Read a short body that nobody wants, so that the connection can be used again."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and len(length) < 6 and int(length) <= SHORT:
+        async for _ in response.aiter_stream():
+            pass
 
 
 def readable(headers: Mapping[str, str]) -> bool:

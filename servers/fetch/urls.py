@@ -56,8 +56,8 @@ def parse(text: str) -> httpx2.URL:
         raise Invalid("The URL names no host. Give a whole one, such as https://example.com/page.")
     if url.userinfo or "@" in url.netloc.decode("ascii", "replace"):
         raise Denied("The URL carries credentials. Ask again without the part before the @.")
-    if port == 0:
-        raise Invalid("Port 0 is no port. Ask again without it.")
+    if port is not None and not 0 < port < 65_536:
+        raise Invalid(f"{port} is no port. Ask again without it.")
     return url.copy_with(fragment=None)
 
 

@@ -13,6 +13,7 @@ from servers.fetch.failures import WrongType
 from servers.fetch.kinds import Kind
 
 LONGEST = 6_000_000  # bytes in memory of one text that is kept for paging
+LONGEST_MARKUP = 2_500_000  # characters of HTML that are parsed; scripts, styles and drawings do not count
 LONGEST_TITLE = 200
 
 
@@ -24,6 +25,7 @@ class Format(StrEnum):
     HTML = "html"
     JSON = "json"
     LINKS = "links"
+    ARTICLE = "article"
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def of_html(source: Source, view: View) -> Rendered:
     from servers.fetch import markup  # selectolax: 7 ms, and pages are not the first thing a server does
 
     decoded = charsets.decode(source.body, source.charset)
-    page = markup.read(decoded.text, source.url, hidden=view.hidden)
+    html = decoded.text if len(decoded.text) <= LONGEST_MARKUP else markup.shed(decoded.text)
+    page = markup.read(html[:LONGEST_MARKUP], source.url, hidden=view.hidden)
     match view.format:
         case Format.LINKS:
             text = "\n".join(f"- [{link.text or link.url}](<{link.url}>)" for link in markup.links(page))
@@ -89,13 +92,14 @@ def of_html(source: Source, view: View) -> Rendered:
         case Format.JSON:
             text = markup.data(page)
         case _:
-            text = titled(markup.markdown(page), page.title)
-    return finished(text, title=page.title, charset=decoded.charset, hidden=page.hidden)
+            text = titled(markup.markdown(page, article=view.format is Format.ARTICLE), page.title)
+    done = finished(text, title=page.title, charset=decoded.charset, hidden=page.hidden)
+    return replace(done, cut=done.cut or len(html) > LONGEST_MARKUP)
 
 
 def of_document(source: Source, view: View) -> Rendered:
     """Return the text of a PDF, a Word document or a workbook."""
-    if view.format not in (Format.MARKDOWN, Format.TEXT):
+    if view.format not in (Format.MARKDOWN, Format.TEXT, Format.ARTICLE):
         raise WrongType(f"A {source.kind} file has no such form. Ask for format=markdown.")
     match source.kind:  # each reader is imported when the first such file comes
         case Kind.PDF:

@@ -102,7 +102,6 @@ class Web:
         known = self.cache.page(urls.shown(target))
         if known is not None and self._clock() - known.fetched <= max_age and self._at_hand(known, view):
             return Reading(known, await self._rendered(known, view), cached=True)
-        await self._workshop.warm()
         async with self._visits, AsyncExitStack() as hold:
             page = await self._visit(target, known, hold, robots=robots)
             if known is not None and page.body is known.body:
@@ -128,6 +127,7 @@ class Web:
             if robots:
                 await self._robots.check(url, public_only=public_only)
             extra = known.validators if known is not None and known.url == urls.shown(url) else ()
+            await self._workshop.warm()
             async with self._pace.turn(url.host):
                 return await self._wire.get(url, public_only=public_only, extra=extra, hold=hold)
 

@@ -20,7 +20,7 @@ from servers.fetch.kinds import Kind
 from servers.fetch.views import Format, Rendered, Source, View, render
 from servers.refusals import Code, Refusal
 
-MEMORY = 96_000_000
+MEMORY = 100_000_000
 """Bytes of data this process may have: the interpreter and its libraries (about 20 MB) and what a page needs."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,11 +44,12 @@ class Site:
 
     pages: dict[str, bytes | Wild] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    host: str = "127.0.0.1"
     port: int = 0
 
-    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
+    def url(self, path: str = "/", host: str | None = None) -> str:
         """Return the URL of a path of this site."""
-        return f"http://{host}:{self.port}{path}"
+        return f"http://{host or self.host}:{self.port}{path}"
 
     def asked(self) -> list[str]:
         """Return the paths that were asked for, robots.txt apart."""
@@ -74,10 +76,12 @@ class Site:
 
 
 @asynccontextmanager
-async def serving(pages: Mapping[str, bytes | Wild] | None = None) -> AsyncGenerator[Site]:
+async def serving(
+    pages: Mapping[str, bytes | Wild] | None = None, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> AsyncGenerator[Site]:
     """Serve a site on a free port while the block runs."""
-    site = Site(dict(pages or {}))
-    server = await asyncio.start_server(site.serve, "127.0.0.1", 0)
+    site = Site(dict(pages or {}), host=host)
+    server = await asyncio.start_server(site.serve, host, 0, ssl=tls)
     site.port = server.sockets[0].getsockname()[1]
     try:
         yield site

@@ -10,7 +10,8 @@ import pytest
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
-from servers.fetch.server import META, build
+from servers.fetch.protocol.results import META
+from servers.fetch.server import build
 from servers.fetch.web import Settings
 from tests.servers.fetch.site import OPEN, answer, serving
 
