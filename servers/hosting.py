@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 
-from servers.settings import Address, CannotServe, Settings
+from servers.settings import LOOPBACK, Address, CannotServe, Settings
 from servers.stopping import on_stop
 from servers.tokens import TokenGate
 
@@ -57,8 +57,9 @@ async def serve_http(
     """Serve `servers` (one at `/mcp`, several at `/<name>/mcp`) until a signal comes; `announce` gets each URL once."""
     paths = {name: "/mcp" if len(servers) == 1 else f"/{name}/mcp" for name in servers}
     stopping = anyio.Event()
+    host, port = at.getsockname()[:2]
     config = uvicorn.Config(
-        application(servers, paths, settings, stopping),
+        application(servers, paths, settings, port, stopping),
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -67,7 +68,6 @@ async def serve_http(
         timeout_keep_alive=IDLE_CONNECTION,
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
     )
-    host, port = at.getsockname()[:2]
     async with contextlib.AsyncExitStack() as stack:
         for server in servers.values():
             await stack.enter_async_context(server.session_manager.run())
@@ -77,12 +77,18 @@ async def serve_http(
 
 
 def application(
-    servers: Mapping[str, MCPServer[Any]], paths: Mapping[str, str], settings: Settings, stopping: anyio.Event
+    servers: Mapping[str, MCPServer[Any]],
+    paths: Mapping[str, str],
+    settings: Settings,
+    port: int,
+    stopping: anyio.Event,
 ) -> Starlette:
     """Return the ASGI application that serves each server at its path; their session managers must run."""
+    loopback = settings.address is not None and settings.address.loopback
+    own = [f"http://{host}:{port}" for host in LOOPBACK] if loopback else []  # same origin: this very port
     security = TransportSecuritySettings(
         allowed_hosts=[form for host in settings.hosts for form in (host, f"{host}:*")],
-        allowed_origins=list(settings.origins),
+        allowed_origins=[*own, *settings.origins],
     )
 
     async def healthz(_: Request) -> JSONResponse:

@@ -16,6 +16,7 @@ from servers.tokens import Tokens, TokenTrouble
 
 TOKEN_VARIABLE = "MCP_SERVER_TOKEN"
 SHORTEST_KEY = 32
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class CannotServe(Exception):
@@ -119,11 +120,10 @@ def settings(options: argparse.Namespace) -> Settings:
         raise CannotServe("--deadline must be more than 0 and at most 86400 seconds.")
     if options.concurrency < 1 or options.sessions < 1:
         raise CannotServe("--concurrency and --sessions must be at least 1.")
-    loopback = ("127.0.0.1", "localhost", "[::1]")
     own = (f"[{address.host}]" if ":" in address.host else address.host,) if address and not _is_any(address) else ()
     return Settings(
         address=address,
-        hosts=tuple(dict.fromkeys((*loopback, *own, *options.allow_host))),
+        hosts=tuple(dict.fromkeys((*LOOPBACK, *own, *options.allow_host))),
         origins=tuple(options.allow_origin),
         tokens=tokens,
         state_keys=_state_keys(options.state_key_file),
