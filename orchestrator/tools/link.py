@@ -52,6 +52,7 @@ MOST_ROUNDS = 10
 QUIET = 0.3
 """Seconds without a further notice before a changed list is read again."""
 PROBE_SECONDS = 5.0
+"""How long a server that has missed a call's time may take for a sign of life; less if calls have less."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class Link:
         while True:
             await self._doubts.wait()
             self._doubts = anyio.Event()
-            with anyio.move_on_after(PROBE_SECONDS) as patience:
+            with anyio.move_on_after(min(PROBE_SECONDS, self._target.config.call_timeout)) as patience:
                 try:
                     await self._client.list_tools()
                 except (MCPError, ValidationError):

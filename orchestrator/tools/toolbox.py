@@ -136,9 +136,13 @@ async def open_toolbox(
             async with link.linked(target, remembered, relisted) as session:
                 yield session
 
+        async def remember(name: str, manifest: Manifest) -> None:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(manifests.write, servers[name], manifest)
+
         def changed(name: str, manifest: Manifest) -> None:
             toolbox.refresh()
-            owners.start_soon(anyio.to_thread.run_sync, manifests.write, servers[name], manifest)
+            owners.start_soon(remember, name, manifest)
 
         for name, config in servers.items():
             remembered = None if config.disabled else manifests.read(config)
