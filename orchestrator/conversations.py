@@ -17,7 +17,7 @@ from orchestrator.errors import Conflict, Fenced, NotFound, OrchestratorError, S
 from orchestrator.events import ApprovalResolved, DurableEvent, QuestionAnswered, Recorded, TurnFinished, TurnStarted
 from orchestrator.journal import Journal
 from orchestrator.messages import Image, Text
-from orchestrator.ports import Engine, Feed, Head, Store
+from orchestrator.ports import Engine, Feed, Head, Hit, Store
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +136,25 @@ class Conversations:
     async def events(self, conversation_id: str) -> list[Recorded]:
         """Return all that was recorded. Raises `NotFound`."""
         return await self._store.events(conversation_id)
+
+    async def search(self, text: str, limit: int = 20, results: bool = False) -> list[Hit]:
+        """Return where all these words were said, the newest first; in what tools returned, if `results`."""
+        return await self._store.search(text, limit, results)
+
+    async def fork(self, conversation_id: str, upto: int | None = None) -> str:
+        """Copy a conversation, up to an event's number or whole, and return the copy's id.
+
+        A turn that is cut in the middle ends there in the copy; the original is as it was. Raises `NotFound`.
+        """
+        new = new_id("c")
+        await self._store.fork(conversation_id, new, 2**53 if upto is None else upto)
+        if turn_id := (await self._store.head(new)).open_turn:
+            await self._write(new, turn_id, TurnFinished(reason="cancelled", detail="Forked here."))
+        return new
+
+    async def delete(self, conversation_id: str) -> None:
+        """Forget a conversation. Raises `NotFound`, and `Conflict` while a turn is open."""
+        await self._store.delete(conversation_id)
 
     async def find(self, name: str) -> Head:
         """Return the conversation with this id, with an id that begins so, or the `last` one. Raises `NotFound`."""

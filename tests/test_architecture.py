@@ -18,7 +18,7 @@ ROWS: list[set[str]] = [
     {"errors"},
     {"messages", "config", "logs"},
     {"events", "pricing"},
-    {"conversation", "ports", "usage"},
+    {"conversation", "ports", "usage", "exporting"},
     {"policy", "context", "models", "tools", "store", "engine", "feed"},
     {"journal"},
     {"approvals", "turn"},

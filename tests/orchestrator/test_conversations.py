@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from orchestrator.events import (
     TurnFinished,
     TurnStarted,
 )
+from orchestrator.exporting import as_json, as_markdown
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Text
@@ -258,6 +260,41 @@ async def test_a_conversation_is_found_by_its_id_the_beginning_of_it_or_as_the_l
             await one.conversations.find("c_")
         with pytest.raises(NotFound, match="no conversation"):
             await one.conversations.find("nothing")
+
+
+async def test_a_fork_of_a_running_turn_ends_there_and_can_be_talked_to() -> None:
+    async with house(asks([call("a")]), says("Ok."), says("Elsewhere.")) as one:
+        started = await one.conversations.start_turn(HELLO)
+        await one.seen(started, ApprovalRequested)
+        copy = await one.conversations.fork(started.conversation_id)
+        assert (await one.conversations.find(copy)).open_turn == ""
+        await one.conversations.decide(started.conversation_id, "a", allowed=True)
+        await one.ended(started)
+        events = await one.ended(await one.conversations.start_turn(HELLO, copy))
+    assert events[-1] == TurnFinished(reason="done")
+    assert "not run" in str(one.model.requests[-1].messages[2])
+
+
+async def test_what_was_said_is_found_across_conversations() -> None:
+    async with house(says("Assam it is."), says("Sencha it is.")) as one:
+        await one.ended(await one.conversations.start_turn(HELLO))
+        second = await one.conversations.start_turn(HELLO)
+        await one.ended(second)
+        hits = await one.conversations.search("sencha")
+    assert [(hit.conversation_id, hit.kind) for hit in hits] == [(second.conversation_id, "assistant")]
+
+
+async def test_a_conversation_becomes_a_document_for_machines_and_one_for_people() -> None:
+    async with house(asks([call("a", "notes__read", name="```x```")], "I look."), says("Ok.")) as one:
+        started = await one.conversations.start_turn((Text(text="What is in it?\nTell me all."),))
+        await one.ended(started)
+        events = await one.conversations.events(started.conversation_id)
+    document = json.loads(as_json(events))
+    assert [Recorded(conversation_id=document["id"], **event) for event in document["events"]] == events
+    text = as_markdown(events)
+    assert text.startswith("## What is in it?\n\nTell me all.\n\nI look.\n\n**notes__read**")
+    assert text.count("```\ndone\n```") == 1
+    assert as_markdown([]) == "\n"
 
 
 async def test_a_watcher_that_is_too_slow_is_cut_off_and_the_others_are_not() -> None:
