@@ -28,8 +28,8 @@ from orchestrator.conversations import Started
 from orchestrator.errors import Conflict, UsageError
 from orchestrator.messages import Text
 
-FIRST_LOOK = 0.4
-"""Seconds that the start screen waits for servers when somebody looks at it."""
+FIRST_LOOK, FIRST_TIME = 0.3, 1.7
+"""Seconds that the start screen waits for servers when somebody looks at it: if their tools are known, if not."""
 HELP = """\
 /servers  how the servers are doing       /tools  what the model may call
 /new      start another conversation      /retry  go on with what was left unfinished
@@ -77,7 +77,7 @@ class _Chat:
     _reported: set[str] = field(default_factory=set[str])
 
     async def run(self, resume: str) -> int:
-        await self.app.toolbox.settled(FIRST_LOOK if self.interactive else self.app.config.limits.start_seconds)
+        await self._servers_started()
         self._say("\n".join(greeting(self.app, version("mcp-orchestrator"))))
         self._report_servers()
         if resume:
@@ -88,6 +88,12 @@ class _Chat:
             if self.code not in (DONE, PERMISSION) and not self.interactive:
                 break
         return DONE if self.interactive and not self.interrupted else self.code
+
+    async def _servers_started(self) -> None:
+        toolbox = self.app.toolbox
+        await toolbox.settled(FIRST_LOOK if self.interactive else self.app.config.limits.start_seconds)
+        if self.interactive and not toolbox.tools():
+            await toolbox.settled(FIRST_TIME)
 
     async def _next(self) -> str | None:
         """Return the next message. Ctrl-C at an empty prompt leaves, the second time."""

@@ -86,14 +86,17 @@ class Writer:
             if self._last is Row and (together or self._spoke):
                 self._words.write("\n")
             self._spoke = True
-            self._words.write(piece.text)
-            self._line_open = not piece.text.endswith("\n")
+            self._speak(piece.text)
         else:
             self._end_line()
             if together and self._last is Words:
                 self._rows.write("\n")
             self._rows.write(self._styled(piece) + "\n")
         self._last = type(piece)
+
+    def _speak(self, text: str) -> None:
+        self._words.write(text)
+        self._line_open = not text.endswith("\n") if text else self._line_open
 
     def _styled(self, row: Row) -> str:
         return str(row)
@@ -114,7 +117,10 @@ class TerminalWriter(Writer):
         super().__init__(words, rows)
         from rich.console import Console
 
+        from orchestrator.cli.wrapping import Wrapping
+
         self._console = Console(file=self._rows, highlight=False, markup=False, emoji=False)
+        self._wrapping = Wrapping(self._console.width - 1)
         self._drawn = 0
 
     def write(self, pieces: Iterable[Piece]) -> None:
@@ -135,6 +141,14 @@ class TerminalWriter(Writer):
             self._rows.write(set_cell_size(row, width).rstrip() + "\n")
         self._drawn = len(rows)
         self._rows.flush()
+
+    def _speak(self, text: str) -> None:
+        self._wrapping.width = self._console.width - 1
+        super()._speak(self._wrapping.feed(text))
+
+    def _end_line(self) -> None:
+        super()._speak(self._wrapping.flush())
+        super()._end_line()
 
     def clear_live(self) -> None:
         """Take the live region away: up and erase, row by row."""
