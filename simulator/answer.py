@@ -38,7 +38,14 @@ class Whole:
     block: Json
 
 
-Piece = Say | Think | Call | Whole
+@dataclass(frozen=True)
+class Search:
+    """A search over the deferred tools."""
+
+    query: str
+
+
+Piece = Say | Think | Call | Whole | Search
 
 
 @dataclass(frozen=True)

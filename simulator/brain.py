@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from simulator import arguments, questions, words
-from simulator.answer import Answer, Call, Say, Think
+from simulator.answer import Answer, Call, Say, Search, Think
 from simulator.clauses import CHANGES, Clause, kin, split, words_of
+from simulator.refusals import refusal
 from simulator.schema import Table, tables_in
 from simulator.shapes import Json
 from simulator.situation import Done, Situation, Tool
 
+REFUSE = re.compile(r"^\s*/refuse\b[ \t]*(\w*)|ANTHROPIC_MAGIC_STRING_TRIGGER_REFUSAL_\w*()", re.MULTILINE)
 COMMAND = re.compile(r"^\s*/call\s+([\w.:/-]+)\s*(.*)$")
 FITS = 3.0
 MOST_CALLS, MOST_ROUNDS = 16, 8
@@ -25,10 +27,15 @@ MOST_CALLS, MOST_ROUNDS = 16, 8
 
 def think(situation: Situation, *, parallel: bool = True, may_call: bool = True) -> Answer:
     """Return the answer to a situation. Without `parallel` it calls one tool at a time, without `may_call` none."""
+    refused = _refusal(situation)
+    if refused:
+        return refused
     commands = [found for line in situation.text.splitlines() if (found := COMMAND.match(line))]
     if commands:
         return _obey(situation, commands, parallel, may_call)
     wishes = [_Wish(clause, situation) for clause in split(situation.text)]
+    if situation.search and may_call and not situation.done and any(not wish.served() for wish in wishes):
+        return Answer((Think("No tool at hand fits; there are more."), Search(_query(situation))))
     calls = (
         [call for wish in wishes for call in wish.calls()] if may_call and len(situation.done) < MOST_CALLS * 2 else []
     )
@@ -43,6 +50,22 @@ def think(situation: Situation, *, parallel: bool = True, may_call: bool = True)
         return Answer((Think("All calls are back; their results are the answer."), Say(said)))
     unfilled = [wish.best for wish in wishes if wish.best]
     return Answer((Think("No offered tool fits these words."), Say(words.lost(situation, unfilled))))
+
+
+def _refusal(situation: Situation) -> Answer | None:
+    """Return the refusal that the words ask for: `/refuse [category]`, or the API's own test string."""
+    asked = REFUSE.search(situation.text)
+    if not asked or (situation.is_fallback and asked.group(1) != "everywhere"):
+        return None
+    return refusal((), asked.group(1) or "")
+
+
+def _query(situation: Situation) -> str:
+    """Return what to search tools for: the words that matter, as the search tool wants them."""
+    words_wanted = sorted({word for clause in split(situation.text) for word in clause.words if len(word) > 2})
+    if situation.search == "tool_search_tool_regex":
+        return "|".join(words_wanted)[:200].rstrip("|") or "."
+    return " ".join(words_wanted)[:500] or "tools"
 
 
 def _obey(situation: Situation, commands: Sequence[re.Match[str]], parallel: bool, may_call: bool) -> Answer:
@@ -102,6 +125,10 @@ class _Wish:
         elif self.filled:
             tool, given = self.filled
             yield from (Call(tool.name, one) for one in given)
+
+    def served(self) -> bool:
+        """Whether a tool at hand does what is wished."""
+        return bool(self.filled) or self._is_question()
 
     def note(self) -> str | None:
         """Return what the answer has to say about this wish beside the results."""

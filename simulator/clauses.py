@@ -14,8 +14,8 @@ from simulator.shapes import Json
 _COUNTED = "zero one two three four five six seven eight nine ten eleven twelve"
 _STOP = """
 a an the of to in on at for from and or is are was were be do does did can could would will please me my you your i
-it its this that these those there here what which who whom how with by as about tell give get let us we want need have has any
-some then first now also if so than just
+it its this that these those there here what which who whom how with by as about tell give get let us we want need have
+has any some then first now also if so than just
 """
 _READ = "read show open cat display print view head content look summarise summarize explain say"
 _FETCH = "fetch download browse visit url page website web http https link"

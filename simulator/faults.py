@@ -56,6 +56,17 @@ class Fault:
         headers = {"retry-after": self._retry_after(now)} if self.retry_after else {}
         return Refused(MESSAGES.get(status, "Internal server error"), status=status, headers=headers)
 
+    def written(self) -> str:
+        """Return the fault as `parse` reads it."""
+        parts = [self.kind]
+        if self.streamed:
+            parts.append(f"after={self.after}")
+        if self.kind in ("slow", "stall"):
+            parts.append(f"seconds={self.seconds:g}")
+        if self.retry_after:
+            parts.append(f"retry-after={self.retry_after}")
+        return " ".join(parts)
+
     def _retry_after(self, now: float) -> str:
         text = self.retry_after or ""
         return formatdate(now + float(text[5:]), usegmt=True) if text.startswith("date:") else text

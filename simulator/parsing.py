@@ -16,7 +16,7 @@ from simulator.request import Prompt
 from simulator.shapes import Json
 
 NEW, OLD = "2026-10-21", "2023-06-01"
-LARGEST_BODY = 32 * 1024 * 1024
+LARGEST_BODY, LARGEST_BATCH = 32 * 1024 * 1024, 256 * 1024 * 1024
 SAMPLING = ("temperature", "top_p", "top_k")
 NOT_IN_COUNT = ("max_tokens", "stream")
 
@@ -59,9 +59,9 @@ def caller(headers: Mapping[str, str], keys: frozenset[str] | None) -> Caller:
     return Caller(key, version, beta.names(headers.get("anthropic-beta")))
 
 
-def json_body(raw: bytes, content_type: str) -> Json:
+def json_body(raw: bytes, content_type: str, largest: int = LARGEST_BODY) -> Json:
     """Return the object in a request's body. Raises `Refused` (400, 413)."""
-    if len(raw) > LARGEST_BODY:
+    if len(raw) > largest:
         raise Refused("Request exceeds the maximum size", status=413)
     if "json" not in content_type:
         raise Refused("Content-Type: expected application/json")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from simulator import tokens
-from simulator.answer import Answer, Call, Piece, Say, Think
+from simulator.answer import Answer, Call, Piece, Say, Think, Whole
 from simulator.catalog import ModelCard
 from simulator.shapes import Json
 
@@ -103,6 +103,9 @@ def write(answer: Answer, frame: Frame) -> Written:
     left = frame.max_tokens
     for piece in answer.pieces:
         cut, stop = _stopped(piece, frame.stop_sequences)
+        if isinstance(cut, Whole) and not cut.block["type"].endswith("tool_use"):
+            blocks.append(_unbilled(cut))
+            continue
         block = _block(cut, frame, [one.wire for one in blocks])
         if block.tokens > left:
             short = _cut(cut, left, frame, [one.wire for one in blocks])
@@ -112,6 +115,11 @@ def write(answer: Answer, frame: Frame) -> Written:
         if stop:
             return Written(tuple(blocks), "stop_sequence", stop)
     return Written(tuple(blocks), answer.stop_reason)
+
+
+def _unbilled(piece: Whole) -> Block:
+    """Return a block that the API made, not the model: it costs no output."""
+    return Block(piece.block, 0)
 
 
 def _stopped(piece: Piece, sequences: Sequence[str]) -> tuple[Piece, str | None]:
@@ -141,7 +149,10 @@ def _block(piece: Piece, frame: Frame, before: Sequence[Json]) -> Block:
             "caller": {"type": "direct"},
         }
         return Block(wire, 8 + tokens.of_value(piece.input, frame.model), deltas=in_pairs(piece.input, piece.cut))
-    return Block(piece.block, tokens.of_block(piece.block, frame.model))
+    if isinstance(piece, Whole):
+        deltas = in_pairs(piece.block["input"]) if piece.block["type"].endswith("tool_use") else ()
+        return Block(piece.block, tokens.of_block(piece.block, frame.model), deltas=deltas)
+    raise TypeError(f"{piece} is no part of an answer")
 
 
 def _cut(piece: Piece, left: int, frame: Frame, before: Sequence[Json]) -> list[Block]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from simulator.faults import Fault
+    from simulator.scenario import Scenario
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Limits:
 class Settings:
     """What one simulator does; the state lives in the app that is built from it."""
 
+    scenario: Scenario | None = None
+    """What to say when; without one, or where none of its rules fits, the brain decides."""
     first_token_s: float = 0.0
     """Seconds before the answer begins."""
     tokens_per_second: float = 0.0
@@ -40,5 +43,7 @@ class Settings:
     """Whether the connector may reach MCP servers on this machine, over plain http too."""
     ledger: Path | None = None
     """A JSONL file to which every request is added."""
+    batch_seconds: float = 0.0
+    """How long a batch takes before its results are there."""
     fault_headers: bool = True
     """Whether a request may ask for a fault with `x-simulator-fault`."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from simulator.blocks import Block, McpToolResult, McpToolUse, Text, ToolResult, ToolUse
+from simulator import summary
+from simulator.blocks import Compaction, McpToolResult, McpToolUse, Text, ToolResult, ToolUse
 from simulator.request import Message
 from simulator.shapes import Json
 
@@ -52,24 +53,45 @@ class Situation:
     done: tuple[Done, ...]
     introduced: bool
     """Whether the conversation already says that a simulator is talking."""
-    turn: int
+    turn: int = 1
     """How many texts of the user there have been."""
+    search: str | None = None
+    """The tool with which the model can search for more tools, if there are some and it has not searched yet."""
+    is_fallback: bool = False
+    """Whether this model serves because another one refused."""
 
 
 def read(messages: Sequence[Message], tools: Sequence[Tool]) -> Situation:
-    """Return the situation at the end of `messages`."""
-    last, turn = -1, 0
-    for number, message in enumerate(messages):
-        if message.role == "user" and any(isinstance(block, Text) for block in message.content):
-            last, turn = number, turn + 1
-    text = "\n".join(block.text for block in messages[last].content if isinstance(block, Text)) if last >= 0 else ""
+    """Return the situation at the end of `messages`. What a summary stands for is read from the summary."""
     introduced = any(
         isinstance(block, Text) and "simulator" in block.text.lower()
         for message in messages
         if message.role == "assistant"
         for block in message.content
     )
-    return Situation(text, tuple(tools), done_after(messages[last + 1 :]), introduced, turn)
+    carried, messages = _since_summary(messages)
+    requests = [number for number, message in enumerate(messages) if summary.is_request(message)]
+    if requests:
+        text = summary.text_of(messages[requests[-1]])
+        done = done_after(messages[requests[-1] + 1 :])
+    else:
+        text = summary.recovered_request(carried)
+        done = (*recovered_calls(carried), *done_after(messages))
+    return Situation(text, tuple(tools), done, introduced or bool(carried), len(requests) + bool(carried))
+
+
+def _since_summary(messages: Sequence[Message]) -> tuple[str, Sequence[Message]]:
+    """Return the last summary, or an empty text, and the messages from its own on."""
+    for number in range(len(messages) - 1, -1, -1):
+        found = [block.content for block in messages[number].content if isinstance(block, Compaction) and block.content]
+        if found:
+            return found[-1], messages[number:]
+    return "", messages
+
+
+def recovered_calls(carried: str) -> tuple[Done, ...]:
+    """Return the calls that a summary says were made for the last request."""
+    return tuple(Done(*one) for one in summary.recovered_calls(carried))
 
 
 def done_after(messages: Sequence[Message]) -> tuple[Done, ...]:
@@ -77,12 +99,7 @@ def done_after(messages: Sequence[Message]) -> tuple[Done, ...]:
     blocks = [block for message in messages for block in message.content]
     results = {block.tool_use_id: block for block in blocks if isinstance(block, ToolResult | McpToolResult)}
     return tuple(
-        Done(block.name, block.input, result_text(results[block.id].content), results[block.id].is_error)
+        Done(block.name, block.input, summary.result_text(results[block.id].content), results[block.id].is_error)
         for block in blocks
         if isinstance(block, ToolUse | McpToolUse) and block.id in results
     )
-
-
-def result_text(content: Sequence[Block]) -> str:
-    """Return the text of a result; a picture or a document is named by its kind."""
-    return "\n".join(block.text if isinstance(block, Text) else f"[{block.type}]" for block in content)
