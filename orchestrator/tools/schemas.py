@@ -6,6 +6,7 @@ What the Messages API refuses (one such tool spoils the whole request): anything
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Mapping
@@ -34,6 +35,17 @@ NESTED = (
 """Keywords whose value is a schema or a list of schemas."""
 TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
 SHOWN_FAULTS = 5
+UNUSABLE = (
+    Unresolvable,
+    jsonschema.SchemaError,
+    RecursionError,
+    re.error,
+    TypeError,
+    AttributeError,
+    ValueError,
+    KeyError,
+)
+"""What validation raises for schemas that make no sense to it."""
 
 
 class Unfit(Exception):
@@ -265,19 +277,26 @@ class Checker:
     """Checks arguments against the schema that the server gave."""
 
     def __init__(self, given: JsonValue) -> None:
-        safe = without_patterns(given, 0)
-        kind = validator_for(safe if isinstance(safe, dict) else True, default=jsonschema.Draft202012Validator)
-        # An empty registry: nothing is fetched for a schema that refers to another address.
-        self._validator = kind(cast(Any, safe), registry=Registry())
+        self._validator = None
+        if not isinstance(given, dict):
+            return
+        safe = cast("dict[str, Any]", without_patterns(given, 0))
+        with contextlib.suppress(*UNUSABLE):
+            kind = validator_for(safe, default=jsonschema.Draft202012Validator)
+            kind.check_schema(safe)
+            # An empty registry: nothing is fetched for a schema that refers to another address.
+            self._validator = kind(safe, registry=Registry())
 
     def faults(self, arguments: Mapping[str, JsonValue]) -> list[str]:
         """Return what is wrong with the arguments, each as `field: problem`; nothing if they are fine.
 
         A schema that cannot be used for checking finds nothing: the server has the last word anyway.
         """
+        if self._validator is None:
+            return []
         try:
             errors = sorted(self._validator.iter_errors(dict(arguments)), key=lambda error: list(map(str, error.path)))
-        except (Unresolvable, jsonschema.SchemaError, RecursionError, re.error, TypeError, AttributeError, ValueError):
+        except UNUSABLE:
             return []
         shown = [f"{place(error)}: {error.message[:300]}" for error in errors[:SHOWN_FAULTS]]
         more = len(errors) - len(shown)
