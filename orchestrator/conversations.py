@@ -193,9 +193,10 @@ class Conversations:
 
     async def _begin(self, conversation_id: str, started: TurnStarted) -> Started:
         turn_id = new_id("t")
-        journal = await Journal.begin(self._store, self._feed, conversation_id, turn_id, self._owner, started)
+        first = await self._store.begin(conversation_id, turn_id, self._owner, started)
+        self._feed.publish(first)
         await self._submit(conversation_id, turn_id)
-        return Started(conversation_id, turn_id, journal.conversation.seq - 1)
+        return Started(conversation_id, turn_id, first.seq - 1)
 
     async def _submit(self, conversation_id: str, turn_id: str) -> None:
         assert self.engine is not None, "open_app connects the engine"

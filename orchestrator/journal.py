@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import anyio
 
 from orchestrator.conversation import Conversation, fold
-from orchestrator.events import DurableEvent, LiveEvent, Recorded, TurnFinished, TurnStarted
+from orchestrator.events import DurableEvent, LiveEvent, Recorded, TurnFinished
 from orchestrator.ports import Feed, Store, TurnRef
 
 
@@ -34,23 +34,11 @@ class Journal:
         self._since = 0.0
 
     @classmethod
-    async def begin(
-        cls, store: Store, feed: Feed, conversation_id: str, turn_id: str, owner: str, started: TurnStarted
-    ) -> Journal:
-        """Open a new turn with its first event. Raises `NotFound`, and `Conflict` if another turn is open."""
-        turn = await store.begin(conversation_id, turn_id, owner, started)
-        return await cls._of(store, feed, turn)
-
-    @classmethod
     async def claim(cls, store: Store, feed: Feed, conversation_id: str, turn_id: str, owner: str) -> Journal:
         """Take over a turn that is open. Raises `NotFound`, and `Conflict` if it is over."""
         turn = await store.claim(conversation_id, turn_id, owner)
-        return await cls._of(store, feed, turn)
-
-    @classmethod
-    async def _of(cls, store: Store, feed: Feed, turn: TurnRef) -> Journal:
-        events = await store.events(turn.conversation_id)
-        return cls(store, feed, turn, fold(turn.conversation_id, events))
+        events = await store.events(conversation_id)
+        return cls(store, feed, turn, fold(conversation_id, events))
 
     async def emit(self, event: DurableEvent | LiveEvent) -> None:
         """Record the event (or only show it, if it is live). Raises `Fenced` if another process took the turn over."""

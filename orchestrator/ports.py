@@ -146,8 +146,11 @@ class Store(Protocol):
         """Return the events with a greater number, in order. Raises `NotFound`."""
         ...
 
-    async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> TurnRef:
-        """Open a turn with its first event. Raises `NotFound`, and `Conflict` if another turn is open."""
+    async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> Recorded:
+        """Open a turn and return its first event as recorded.
+
+        To write on, claim the turn. Raises `NotFound`, and `Conflict` if another turn is open.
+        """
         ...
 
     async def claim(self, conversation_id: str, turn_id: str, owner: str) -> TurnRef:

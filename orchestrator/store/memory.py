@@ -66,7 +66,7 @@ class MemoryStore:
     async def events(self, conversation_id: str, after: int = 0) -> list[Recorded]:
         return self._find(conversation_id).events[after:]
 
-    async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> TurnRef:
+    async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> Recorded:
         kept = self._find(conversation_id)
         if kept.open:
             raise Conflict(f"Conversation {conversation_id} has a turn that is not finished.", "Resume or cancel it.")
@@ -74,9 +74,7 @@ class MemoryStore:
         kept.turns += 1
         if isinstance(started, TurnStarted):
             kept.title = kept.title or text_of(started.content)[:TITLE_LENGTH]
-        turn = TurnRef(conversation_id, turn_id, epoch=1)
-        await self.append(turn, [started])
-        return turn
+        return (await self.append(TurnRef(conversation_id, turn_id, epoch=1), [started]))[0]
 
     async def claim(self, conversation_id: str, turn_id: str, owner: str) -> TurnRef:
         claim = self._find(conversation_id).open

@@ -65,11 +65,11 @@ class SqliteStore:
             await self.head(conversation_id)
         return [rows.recorded(conversation_id, row) for row in found]
 
-    async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> TurnRef:
+    async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> Recorded:
         turn = TurnRef(conversation_id, turn_id, epoch=1)
         title = text_of(started.content)[:TITLE_LENGTH] if isinstance(started, TurnStarted) else ""
 
-        def work(db: apsw.Connection) -> None:
+        def work(db: apsw.Connection) -> Recorded:
             sql = """update conversations set turns = turns + 1, title = iif(title = '', ?, title)
                      where id = ? returning id"""
             if not db.execute(sql, (title, conversation_id)).get:
@@ -81,10 +81,9 @@ class SqliteStore:
             db.execute(
                 "insert into turns (id, conversation_id, owner) values (?, ?, ?)", (turn_id, conversation_id, owner)
             )
-            rows.insert(db, turn, [started])
+            return rows.insert(db, turn, [started])[0]
 
-        await self._write(work)
-        return turn
+        return await self._write(work)
 
     async def claim(self, conversation_id: str, turn_id: str, owner: str) -> TurnRef:
         sql = """update turns set epoch = epoch + 1, owner = ?

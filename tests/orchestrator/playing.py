@@ -25,7 +25,7 @@ from orchestrator.journal import Journal
 from orchestrator.messages import Call, Message, Request, Result, Text, Tool
 from orchestrator.models.scripted import Line, ScriptedModel, asks, says
 from orchestrator.policy.limits import TurnLimits
-from orchestrator.ports import Desk, Store, Verdict
+from orchestrator.ports import Desk, Store, TurnRef, Verdict
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tools.scripted import Play, ScriptedToolbox, offered
 
@@ -100,7 +100,7 @@ class Stage:
     async def prepare(self, *events: DurableEvent) -> None:
         """Put the first events of a turn into the store, as a process left them that is no more."""
         await self.store.create("c")
-        ref = await self.store.begin("c", "t", "somebody", events[0] if events else HELLO)
+        ref = await begun(self.store, "c", "t", events[0] if events else HELLO)
         await self.store.append(ref, events[1:])
 
     async def resume(self) -> Journal:
@@ -113,6 +113,12 @@ class Stage:
 
     async def events(self) -> list[DurableEvent]:
         return [recorded.event for recorded in await self.store.events("c")]  # type: ignore[misc]
+
+
+async def begun(store: Store, conversation_id: str, turn_id: str, first: DurableEvent = HELLO) -> TurnRef:
+    """Begin a turn, and claim it as its only owner."""
+    await store.begin(conversation_id, turn_id, "me", first)
+    return await store.claim(conversation_id, turn_id, "me")
 
 
 async def play(script: Sequence[Line], events: Sequence[DurableEvent] = (HELLO,), refuse: Iterable[str] = ()) -> Stage:
@@ -145,4 +151,4 @@ def starts(events: Iterable[DurableEvent]) -> list[str]:
     return [event.call_id for event in events if isinstance(event, ToolStarted)]
 
 
-__all__ = ["HELLO", "Stage", "asks", "breaches", "call", "play", "says", "starts"]
+__all__ = ["HELLO", "Stage", "asks", "begun", "breaches", "call", "play", "says", "starts"]

@@ -15,6 +15,7 @@ from orchestrator.messages import Message, Result, Text, Usage, failed
 from orchestrator.ports import Store
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.sqlite import SqliteStore
+from tests.orchestrator.playing import begun
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +41,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncGenerato
 
 async def test_what_is_appended_comes_back_equal_and_numbered(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t", "me", HELLO)
+    turn = await begun(store, "c", "t", HELLO)
     events = [started(1), ToolFinished(call_id="call 1", result=failed("call 1", "no\0 \u2028 é 𝄞"), seconds=0.25)]
     recorded = await store.append(turn, events)
     assert [one.seq for one in recorded] == [2, 3]
@@ -52,7 +53,7 @@ async def test_what_is_appended_comes_back_equal_and_numbered(store: Store) -> N
 
 async def test_concurrent_appends_leave_no_gap(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t", "me", HELLO)
+    turn = await begun(store, "c", "t", HELLO)
     async with anyio.create_task_group() as tasks:
         for number in range(100):
             tasks.start_soon(store.append, turn, [started(number)])
@@ -63,7 +64,7 @@ async def test_concurrent_appends_leave_no_gap(store: Store) -> None:
 
 async def test_the_same_event_is_recorded_once(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t", "me", HELLO)
+    turn = await begun(store, "c", "t", HELLO)
     assert len(await store.append(turn, [started(1)])) == 1
     assert await store.append(turn, [started(1)]) == []
     assert len(await store.events("c")) == 2
@@ -71,7 +72,7 @@ async def test_the_same_event_is_recorded_once(store: Store) -> None:
 
 async def test_who_lost_the_turn_is_fenced_and_writes_nothing(store: Store) -> None:
     await store.create("c")
-    mine = await store.begin("c", "t", "me", HELLO)
+    mine = await begun(store, "c", "t", HELLO)
     theirs = await store.claim("c", "t", "they")
     with pytest.raises(Fenced):
         await store.append(mine, [started(1)])
@@ -82,7 +83,7 @@ async def test_who_lost_the_turn_is_fenced_and_writes_nothing(store: Store) -> N
 
 async def test_a_conversation_has_one_open_turn_at_most(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t1", "me", HELLO)
+    turn = await begun(store, "c", "t1", HELLO)
     with pytest.raises(Conflict):
         await store.begin("c", "t2", "me", HELLO)
     await store.append(turn, [DONE])
@@ -92,7 +93,7 @@ async def test_a_conversation_has_one_open_turn_at_most(store: Store) -> None:
 
 async def test_a_finished_turn_takes_nothing_more(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t", "me", HELLO)
+    turn = await begun(store, "c", "t", HELLO)
     await store.append(turn, [DONE])
     assert (await store.head("c")).open_turn == ""
     with pytest.raises(Fenced):
@@ -123,7 +124,7 @@ async def test_what_does_not_exist_is_named(store: Store) -> None:
 
 async def test_one_bad_append_takes_no_other_with_it(store: Store) -> None:
     await store.create("c")
-    lost = await store.begin("c", "t", "me", HELLO)
+    lost = await begun(store, "c", "t", HELLO)
     turn = await store.claim("c", "t", "me")
     refused = 0
 
@@ -143,7 +144,7 @@ async def test_one_bad_append_takes_no_other_with_it(store: Store) -> None:
 
 async def test_what_was_said_is_found_by_the_beginnings_of_its_words_newest_first(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t", "me", TurnStarted(content=(Text(text="Brew some assam tea, please"),)))
+    turn = await begun(store, "c", "t", TurnStarted(content=(Text(text="Brew some assam tea, please"),)))
     result = Result(call_id="a", content=(Text(text="the assam costs 4"),))
     await store.append(turn, [answered("Assam is brewing.", 1), ToolFinished(call_id="a", result=result)])
     assert [(hit.seq, hit.kind) for hit in await store.search("assam")] == [(2, "assistant"), (1, "user")]
@@ -157,9 +158,9 @@ async def test_what_was_said_is_found_by_the_beginnings_of_its_words_newest_firs
 
 async def test_a_fork_has_the_same_past_and_a_future_of_its_own(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t1", "me", HELLO)
+    turn = await begun(store, "c", "t1", HELLO)
     await store.append(turn, [answered("one", 1), DONE])
-    turn = await store.begin("c", "t2", "me", HELLO)
+    turn = await begun(store, "c", "t2", HELLO)
     await store.append(turn, [answered("two", 1)])
     await store.fork("c", "whole", upto=3)
     await store.fork("c", "cut", upto=4)
@@ -180,7 +181,7 @@ async def test_a_fork_has_the_same_past_and_a_future_of_its_own(store: Store) ->
 
 async def test_what_is_deleted_is_gone_and_found_no_more(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t", "me", HELLO)
+    turn = await begun(store, "c", "t", HELLO)
     with pytest.raises(Conflict):
         await store.delete("c")
     await store.append(turn, [answered("farewell", 1), DONE])
@@ -194,7 +195,7 @@ async def test_what_is_deleted_is_gone_and_found_no_more(store: Store) -> None:
 
 async def test_a_very_large_result_comes_back_whole_and_a_fork_shares_it(store: Store) -> None:
     await store.create("c")
-    turn = await store.begin("c", "t", "me", HELLO)
+    turn = await begun(store, "c", "t", HELLO)
     large = ToolFinished(call_id="a", result=Result(call_id="a", content=(Text(text="é" * 1_000_000),)))
     await store.append(turn, [large, DONE])
     await store.fork("c", "f", upto=3)
@@ -217,7 +218,7 @@ async def test_two_windows_on_one_file_see_each_others_events(tmp_path: Path) ->
     try:
         for store, name in ((one, "a"), (two, "b")):
             await store.create(name)
-        turns = [await one.begin("a", "ta", "one", HELLO), await two.begin("b", "tb", "two", HELLO)]
+        turns = [await begun(one, "a", "ta"), await begun(two, "b", "tb")]
         async with anyio.create_task_group() as tasks:
             for number in range(50):
                 tasks.start_soon(one.append, turns[0], [started(number)])

@@ -11,7 +11,7 @@ from orchestrator.events import DurableEvent, StepFinished, ToolFinished, ToolSt
 from orchestrator.messages import Message, Result, Text, Usage
 from orchestrator.policy.limits import TurnLimits
 from orchestrator.store.memory import MemoryStore
-from tests.orchestrator.playing import HELLO, Stage, asks, breaches, call, play, says, starts
+from tests.orchestrator.playing import HELLO, Stage, asks, begun, breaches, call, play, says, starts
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +99,7 @@ def test_however_a_turn_ends_every_call_is_answered_in_the_next_message(cut: int
 
 
 async def _next_turn(stage: Stage) -> tuple[Message, ...]:
-    ref = await stage.store.begin("c", "t2", "me", HELLO)
+    ref = await begun(stage.store, "c", "t2", HELLO)
     step = asks([call("z")])
     await stage.store.append(ref, [StepFinished(step=1, **dict(step)), TurnFinished(reason="cancelled")])
     return fold("c", await stage.store.events("c")).messages
