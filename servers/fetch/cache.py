@@ -14,7 +14,7 @@ from servers.fetch.views import Rendered, View
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-PAGE_BYTES, TEXT_BYTES = 4_000_000, 8_000_000
+PAGE_BYTES, TEXT_BYTES = 3_000_000, 6_000_000
 LARGE = 1_000_000
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 SNIFFED = 1_024
+PDF = "application/pdf"
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 

@@ -36,6 +36,7 @@ HEADERS: tuple[tuple[str, str], ...] = (
 CONNECTIONS = 40
 STEP = 262_144
 SHORT = 16_384
+MOST_HEADERS = 256
 GZIP = 16 + zlib.MAX_WBITS
 LARGE = 512_000
 """Bytes of a body that may be in memory beside others."""
@@ -117,6 +118,8 @@ class Wire:
             TooSlow: the server was silent for too long.
         """
         async with self._response(url, public_only, extra) as response:
+            if len(response.headers) > MOST_HEADERS:
+                raise Unavailable(f"{url.host} sent an answer of headers without end. Try another source.")
             headers = joined(response.headers)
             public = from_public_peer(response)
             if not 200 <= response.status < 300 or response.status == 204 or not readable(headers):

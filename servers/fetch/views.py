@@ -12,7 +12,7 @@ from servers.fetch import charsets
 from servers.fetch.failures import WrongType
 from servers.fetch.kinds import Kind
 
-LONGEST = 6_000_000  # bytes in memory of one text that is kept for paging
+LONGEST = 4_000_000  # bytes in memory of one text that is kept for paging
 LONGEST_MARKUP = 2_500_000  # characters of HTML that are parsed; scripts, styles and drawings do not count
 LONGEST_TITLE = 200
 

@@ -102,7 +102,8 @@ async def test_what_the_public_internet_redirects_to_must_be_public() -> None:
 async def test_a_proxy_in_the_environment_is_not_used() -> None:  # W42
     async with serving({"/": answer(CANARY)}) as proxy, serving({"/": answer("direct")}, host=EVIL) as site:
         address = proxy.url("").rstrip("/")
-        environment = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"), address)
+        names = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"]
+        environment = dict.fromkeys(names, address)
         server = StdioServerParameters(
             command=sys.executable, args=["-m", "servers.fetch", "--allow-cidr", f"{EVIL}/32"], env=environment
         )
