@@ -13,7 +13,7 @@ import json
 import os
 import re
 import select
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Protocol, cast
 
 import anyio
@@ -44,12 +44,11 @@ class Wire(Protocol):
 async def serve_pipes(server: MCPServer) -> None:
     """Serve the client at standard input and output until it leaves or a signal comes."""
     with _own(0, os.O_RDONLY) as read_from, _own(1, os.O_WRONLY) as write_to:
-        wire = _Pipes(read_from, write_to)
-        # An `anyio.AsyncFile` is asked for, and iterated, written and flushed; nothing else of it is used (mcp 2.3).
-        file = cast("anyio.AsyncFile[str]", wire)
         inner = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]  # as `MCPServer.run_stdio_async` does
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as serving, on_stop(lambda: loop.call_soon_threadsafe(serving.cancel)):
+            # An `anyio.AsyncFile` is asked for; it is iterated, written and flushed, nothing else (mcp 2.3).
+            file = cast("anyio.AsyncFile[str]", _Pipes(read_from, write_to, serving.cancel))
             async with stdio_server(file, file) as (read, write):
                 await inner.run(read, write, inner.create_initialization_options())
 
@@ -74,9 +73,11 @@ def _own(fd: int, flags: int) -> Generator[int]:
 class _Pipes:
     """Lines in, lines out; a line that is too long is answered here and not kept in memory."""
 
-    def __init__(self, read_from: int, write_to: int) -> None:
+    def __init__(self, read_from: int, write_to: int, gone: Callable[[], object]) -> None:
+        """`gone` is called when the client has closed its end of what we write to."""
         self._read_from = read_from
         self._write_to = write_to
+        self._gone = gone
         self._writing = anyio.Lock()
 
     async def __aiter__(self) -> AsyncGenerator[str]:
@@ -101,21 +102,26 @@ class _Pipes:
         """Send one message; waits while the client does not read."""
         data = text.encode()
         async with self._writing:
-            if len(data) <= _AT_ONCE and _takes_some(self._write_to):
-                os.write(self._write_to, data)
-            else:
-                await anyio.to_thread.run_sync(_write_all, self._write_to, data, abandon_on_cancel=True)
+            try:
+                if len(data) <= _AT_ONCE and _ready(self._write_to):
+                    data = data[os.write(self._write_to, data) :]
+                if data:
+                    await anyio.to_thread.run_sync(_write_all, self._write_to, data, abandon_on_cancel=True)
+            except BrokenPipeError:
+                self._gone()
         return len(text)
 
     async def flush(self) -> None:
         """Nothing is kept back."""
 
     async def _read(self) -> bytes:
-        try:
-            await anyio.wait_readable(self._read_from)
-        except (OSError, NotImplementedError):  # a file, or a system that cannot wait for pipes
-            return await anyio.to_thread.run_sync(os.read, self._read_from, _CHUNK, abandon_on_cancel=True)
-        return os.read(self._read_from, _CHUNK)
+        while True:
+            try:
+                await anyio.wait_readable(self._read_from)
+            except (OSError, NotImplementedError):  # a file, or a system that cannot wait for pipes
+                return await anyio.to_thread.run_sync(os.read, self._read_from, _CHUNK, abandon_on_cancel=True)
+            with contextlib.suppress(BlockingIOError):  # the client may have made it so
+                return os.read(self._read_from, _CHUNK)
 
     async def _refuse(self, begun: bytearray) -> bytes:
         """Pass over the rest of a message that is too long, answer it, and return what follows it."""
@@ -137,16 +143,19 @@ class _Pipes:
         return after
 
 
-def _takes_some(fd: int) -> bool:
+def _ready(fd: int) -> bool:
+    """Whether a small write will not wait."""
     if os.name != "posix":
         return False
-    try:
-        return bool(select.select([], [fd], [], 0)[1])
-    except (OSError, ValueError):
-        return False
+    poll = select.poll()
+    poll.register(fd, select.POLLOUT)
+    return bool(poll.poll(0))
 
 
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
-        view = view[os.write(fd, view) :]
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:  # the client may have made it so
+            select.select([], [fd], [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 SHORTEST = 16
+
+logger = logging.getLogger(__name__)
 
 
 class TokenTrouble(ValueError):
@@ -76,6 +79,7 @@ class TokenGate:
             return
         principal = self._tokens.principal(Headers(scope=scope).get("authorization"))
         if principal is None:
+            logger.warning("refused a request without a known token, from %s", (scope.get("client") or ["?"])[0])
             problem = {"error": "invalid_token", "error_description": "This server asks for a bearer token."}
             refusal = JSONResponse(problem, 401, {"WWW-Authenticate": 'Bearer error="invalid_token"'})
             await refusal(scope, receive, send)

@@ -219,6 +219,22 @@ async def test_it_stops_in_time_with_open_listen_streams_and_running_calls(tmp_p
     assert (tmp_path / "closed").exists()
 
 
+def test_it_stops_in_time_with_an_old_client_connected(tmp_path: Path) -> None:
+    hello = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": HELLO}
+    headers = {"Accept": "application/json, text/event-stream"}
+    with (
+        served([*SAMPLE, "--notes", str(tmp_path), "--http", "127.0.0.1:0"]) as running,
+        httpx2.Client(timeout=TIMEOUT, headers=headers) as http,
+    ):
+        http.headers["Mcp-Session-Id"] = http.post(running.url(), json=hello).headers["Mcp-Session-Id"]
+        with http.stream("GET", running.url()) as stream:
+            assert stream.status_code == 200
+            start = time.monotonic()
+            assert running.stop() == 0
+            assert time.monotonic() - start < 5 + 2, "five seconds, and two for a busy machine"
+    assert (tmp_path / "closed").exists()
+
+
 @pytest.mark.parametrize("tool", ["wait", "block"])
 def test_it_stops_in_time_whatever_runs(tmp_path: Path, tool: str) -> None:
     with served([*SAMPLE, "--notes", str(tmp_path), "--http", "127.0.0.1:0"]) as running:

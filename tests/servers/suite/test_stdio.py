@@ -138,6 +138,40 @@ def test_a_thread_that_cannot_be_cancelled_does_not_keep_it_alive(tmp_path: Path
         assert time.monotonic() - start < 60, "it did not wait for the thread"
 
 
+def test_a_client_that_closes_what_it_reads_from_has_left(tmp_path: Path) -> None:
+    with served(sample(tmp_path)) as server:
+        raw = Raw(server)
+        assert server.process.stdout is not None
+        server.process.stdout.close()
+        raw.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}))
+        assert server.process.wait(PATIENCE) == 0
+        assert not [line for line in server.lines if "Traceback" in line]
+    assert (tmp_path / "closed").exists()
+
+
+def test_standard_input_may_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "in").write_text(json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": HELLO}))
+    with (tmp_path / "in").open() as wire:
+        done = subprocess.run(
+            sample(tmp_path), stdin=wire, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["id"] == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="there is no /proc to read the peak memory from")
+def test_no_message_takes_much_memory(tmp_path: Path) -> None:
+    line = '{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"echo","arguments":{"%s":"%s"}}}'
+    with served(sample(tmp_path)) as server:
+        raw = Raw(server)
+        for argument, size in [("text", 64_000_000), ("text", LONGEST_MESSAGE - 200), ("wrong", LONGEST_MESSAGE - 200)]:
+            raw.write(line % (1, argument, "x" * size))
+            assert raw.read()["id"] == 1
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+    peak = int(status.partition("VmHWM:")[2].split()[0]) // 1024
+    assert peak <= 120, f"{peak} MB"
+
+
 def test_a_message_that_is_too_long_is_answered_and_the_next_call_works(tmp_path: Path) -> None:
     ahead = '{"jsonrpc":"2.0","id":%s,"method":"tools/call","params":{"name":"echo","arguments":{"id":9,"text":"%s"}}}'
     behind = '{"method":"tools/call","params":{"name":"echo","arguments":{"id":9,"text":"%s"}},"jsonrpc":"2.0","id":%s}'
