@@ -50,6 +50,7 @@ class Charset:
         return (self.mark if start else b"") + text.encode(self.name)
 
 
+PIECE = 64 * 1024
 _MARKS = (
     Charset("utf-8", codecs.BOM_UTF8),
     Charset("utf-32-le", codecs.BOM_UTF32_LE),  # before UTF-16, whose mark it begins with
@@ -86,12 +87,19 @@ def detected(sample: bytes, *, whole: bool) -> Charset:
     """Return the charset of a file that starts with `sample` (all of it if `whole`): its mark, UTF-8, or a guess."""
     if (charset := marked(sample)) is not None:
         return charset
+    return UTF8 if sample.isascii() or _is_utf8(sample, whole=whole) else _guessed(sample[:GUESSED])
+
+
+def _is_utf8(sample: bytes, *, whole: bool) -> bool:
+    """Whether it decodes; looked at in pieces, for the text of megabytes takes four times the room."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     try:
-        decoder.decode(sample, final=whole)
+        for at in range(0, len(sample), PIECE):
+            decoder.decode(sample[at : at + PIECE])
+        decoder.decode(b"", final=whole)
     except UnicodeDecodeError:
-        return _guessed(sample[:GUESSED])
-    return UTF8
+        return False
+    return True
 
 
 def _guessed(sample: bytes) -> Charset:

@@ -160,9 +160,9 @@ def edit_file(
 
 def _text_of(before: Before, path: str) -> str:
     """The text of a file, if every byte of it comes back when the text is written again."""
-    charset = before.charset
-    text, _ = charset.decoded(before.sample, whole=True)
-    if looks_binary(before.sample[:8192]) or not _comes_back(text, before):
+    binary = looks_binary(before.sample[:8192])
+    text = "" if binary else before.charset.decoded(before.sample, whole=True)[0]
+    if binary or not _comes_back(text, before):
         raise Invalid(f"{quoted(path)} is not text that can be kept byte for byte", "It can only be replaced whole.")
     return text
 

@@ -152,16 +152,12 @@ class Folder:
     def _open(self, path: str, flags: int) -> tuple[int, str]:
         """Open `path` in the first of its spellings that exists; the descriptor, and where it really lies."""
         refuse_impossible(path)
-        missing: NotFound | None = None
         for spelling in spellings(path):
-            try:
-                with translated(path):
-                    if self.opener is not open_by_kernel:
-                        return self.opener(self.fd, spelling, flags, 0), spelling
-                    return self._open_by_kernel(spelling, flags)
-            except NotFound as error:
-                missing = error
-        raise missing or NotFound(f"nothing is called {quoted(path)}", "Use fs_list to see the names.")
+            with contextlib.suppress(NotFound), translated(path):
+                if self.opener is not open_by_kernel:
+                    return self.opener(self.fd, spelling, flags, 0), spelling
+                return self._open_by_kernel(spelling, flags)
+        raise NotFound(f"nothing is called {quoted(path)}", "Use fs_list to see the names.")
 
     def _open_by_kernel(self, path: str, flags: int) -> tuple[int, str]:
         try:

@@ -83,6 +83,7 @@ class Glob:
         """Raises `Invalid` when `pattern` is no glob."""
         if len(pattern) > LONGEST:
             raise Invalid(f"the glob is longer than {LONGEST} characters", "Write a shorter one.")
+        encodable(pattern)
         self.whole_path = "/" in pattern.strip("/") or pattern.startswith("/")
         """Whether it is about a path, not about its last part."""
         self._pattern = _compiled(f"(?s){_translated(pattern.strip('/'))}")
@@ -90,7 +91,7 @@ class Glob:
     def matches(self, path: str) -> bool:
         """Say whether `path`, relative to where the search starts, is one of those meant."""
         name = path if self.whole_path else path.rpartition("/")[2]
-        return self._pattern.fullmatch(name.encode(errors="surrogateescape")) is not None
+        return self._pattern.fullmatch(name.encode(errors="replace")) is not None
 
 
 def _translated(glob: str) -> str:

@@ -7,11 +7,15 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from servers.files.globs import re2
+
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
-LARGEST = 256 * 1024
+LARGEST = 64 * 1024
 """Bytes of one `.gitignore`; what stands after them is not read."""
+LONGEST = 500
+"""Characters of a rule; a longer one is no rule."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +30,27 @@ class Ignoring:
         text = _read(fd)
         if not text:
             return self
-        from pathspec import GitIgnoreSpec  # 40 ms, and most folders have no .gitignore
-
+        spec = _spec(text)
         prefix = f"{directory}/" if directory else ""
-        return Ignoring((*self.rules, (prefix, GitIgnoreSpec.from_lines(text.splitlines()))))
+        return Ignoring((*self.rules, (prefix, spec))) if spec is not None else self
 
     def leaves_out(self, path: str, *, is_directory: bool) -> bool:
         """Say whether `path` (relative to the top) is ignored by the rules here; its parents are not looked at."""
         for prefix, spec in reversed(self.rules):
-            verdict = spec.check_file(path[len(prefix) :] + ("/" if is_directory else ""))
+            seen = path[len(prefix) :].encode(errors="replace").decode()
+            verdict = spec.check_file(seen + ("/" if is_directory else ""))
             if verdict.include is not None:
                 return verdict.include
         return False
+
+
+def _spec(text: str) -> GitIgnoreSpec | None:
+    from pathspec import GitIgnoreSpec  # 40 ms, and most folders have no .gitignore
+
+    try:
+        return GitIgnoreSpec.from_lines([line for line in text.split("\n") if len(line) <= LONGEST])
+    except (ValueError, re2.error):  # rules that no git takes either, or too many to hold at once
+        return None
 
 
 def _read(fd: int) -> str:
@@ -48,7 +61,7 @@ def _read(fd: int) -> str:
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             return ""
-        return os.read(file, LARGEST).decode(errors="surrogateescape")
+        return os.read(file, LARGEST).decode(errors="replace")
     except OSError:
         return ""
     finally:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from servers.files.errors import Denied, Exists, Invalid
 from servers.files.folder import Folder, Opened, translated
 from servers.files.naming import quoted
-from servers.files.opening import CAREFUL, DIRECTORY, NO_FOLLOW, PASSING, rename_new
+from servers.files.opening import CAREFUL, DIRECTORY, NO_FOLLOW, PASSING, open_name, rename_new
 from servers.files.patience import Patience
 from servers.files.protected import Protection
 from servers.files.served import Place
@@ -159,7 +159,7 @@ def _to_trash(place: Place, above: Opened, leaf: str) -> str:
             with translated(TRASH):
                 with contextlib.suppress(FileExistsError):
                     os.mkdir(part, 0o700, dir_fd=here)
-                below = os.open(part, PASSING | DIRECTORY | NO_FOLLOW | os.O_CLOEXEC, dir_fd=here)
+                below = open_name(here, part, PASSING | DIRECTORY)
             os.close(here)
             here = below
         with translated(place.path):

@@ -7,7 +7,6 @@ or the system has no `openat2`. Source: openat2(2), `RESOLVE_BENEATH` and `RESOL
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import os
@@ -85,22 +84,29 @@ def open_by_walk(directory: int, path: str, flags: int, mode: int = 0) -> int:
     here = os.dup(directory)
     try:
         for part in parts[:-1]:
-            below = _open_one(here, part, PASSING | DIRECTORY, 0)
+            below = open_name(here, part, PASSING | DIRECTORY, 0)
             os.close(here)
             here = below
-        return _open_one(here, parts[-1] if parts else ".", _allowed(flags), mode)
+        return open_name(here, parts[-1] if parts else ".", _allowed(flags), mode)
     finally:
         os.close(here)
 
 
-def _open_one(directory: int, name: str, flags: int, mode: int) -> int:
+def open_name(directory: int, name: str, flags: int, mode: int = 0) -> int:
+    """Return a descriptor of `name` in `directory`. Raises OSError, ELOOP when it is a link."""
     try:
         return os.open(name, flags | NO_FOLLOW | os.O_CLOEXEC, mode, dir_fd=directory)
     except NotADirectoryError:
-        with contextlib.suppress(OSError):  # only to tell a link from a file: the open has failed already
-            if stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-                raise OSError(errno.ELOOP, "a link", name) from None
+        if _is_link(directory, name):
+            raise OSError(errno.ELOOP, "a link", name) from None
         raise
+
+
+def _is_link(directory: int, name: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
 
 
 def refuse_unusable(path: str) -> None:
@@ -146,9 +152,16 @@ def rename_new(source: int, old: str, target: int, new: str) -> None:
     try:
         os.link(old, new, src_dir_fd=source, dst_dir_fd=target, follow_symlinks=False)
     except PermissionError:  # a folder cannot be linked
-        with contextlib.suppress(FileNotFoundError):
-            os.stat(new, dir_fd=target, follow_symlinks=False)
+        if _is_there(target, new):
             raise FileExistsError(errno.EEXIST, "there already", new) from None
         os.rename(old, new, src_dir_fd=source, dst_dir_fd=target)
         return
     os.unlink(old, dir_fd=source)
+
+
+def _is_there(directory: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True

@@ -132,7 +132,7 @@ def _names(what: Search, glob: Glob | None, sensitive: bool, tally: Tally, patie
         path = beneath(found.path, what.path)
         if glob is not None and not glob.matches(path):
             continue
-        if shape.matches(path) if shape else pattern and pattern.search(path.encode(errors="surrogateescape")):
+        if shape.matches(path) if shape else pattern and pattern.search(path.encode(errors="replace")):
             yield Match(found.path, -1)
         tally.reached = found.path, -1
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from servers.files.folder import Folder
+from servers.files.memory import give_back_early
 from servers.files.protected import Protection
 from servers.files.protocol.confirming import Asking, Policy
 from servers.files.protocol.files_server import FilesServer
@@ -82,6 +83,7 @@ def _add_options(line: argparse.ArgumentParser) -> None:
 
 
 def _build(options: argparse.Namespace) -> FilesServer:
+    give_back_early()
     if options.watch and find_spec("watchfiles") is None:
         raise CannotServe("--watch needs the package watchfiles: install it, or leave --watch out.")
     try:

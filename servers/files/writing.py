@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import secrets
@@ -45,7 +46,7 @@ class Before:
     sha256: str | None
     """The hash of its bytes, when there are no more than one call may write."""
 
-    @property
+    @functools.cached_property
     def charset(self) -> Charset:
         """The charset to write it in: its own, UTF-8 for what is no text."""
         if not self.sample or looks_binary(self.sample[:8192]):

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from anyio import to_thread
 
+from servers.files.errors import FilesError
 from servers.files.patience import SECONDS, Patience
 
 T = TypeVar("T")
@@ -17,14 +18,30 @@ async def in_thread(work: Callable[[Patience], T], seconds: float = SECONDS) -> 
     """Return what `work` returns; it is told to give up when the call is cancelled."""
     patience = Patience.of(seconds)
     try:
-        return await to_thread.run_sync(work, patience, abandon_on_cancel=True)
+        return await to_thread.run_sync(_without_frames, work, patience, abandon_on_cancel=True)
     finally:
         patience.given_up.set()
 
 
 async def to_the_end(work: Callable[[Patience], T], seconds: float = SECONDS) -> T:
     """Return what `work` returns; a call that is cancelled still waits for it, so that no change is left half known."""
-    return await to_thread.run_sync(work, Patience.of(seconds), abandon_on_cancel=False)
+    return await to_thread.run_sync(_without_frames, work, Patience.of(seconds), abandon_on_cancel=False)
+
+
+def _without_frames(work: Callable[[Patience], T], patience: Patience) -> T:
+    """Return what `work` returns; its refusal comes without the frames that it went through.
+
+    They hold whole files, and an exception that is kept somewhere keeps them until the garbage is collected.
+    """
+    try:
+        return work(patience)
+    except FilesError as error:
+        refusal = error.with_traceback(None)
+        refusal.__context__ = refusal.__cause__ = None
+    try:
+        raise refusal
+    finally:
+        del refusal, work
 
 
 def iso(seconds: float) -> str:
