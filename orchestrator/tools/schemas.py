@@ -33,7 +33,7 @@ NESTED = (
     *("unevaluatedProperties", "not", "if", "then", "else", *COMBINERS),
 )
 """Keywords whose value is a schema or a list of schemas."""
-TYPES = frozenset({"object", "array", "string", "number", "integer", "boolean", "null"})
+TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 SHOWN_FAULTS = 5
 UNUSABLE = (
     Unresolvable,
@@ -143,7 +143,7 @@ def modern(schema: Schema, needed: list[str]) -> Schema:
         if not known:
             del schema["type"]
         elif isinstance(kinds, list):
-            schema["type"] = cast(JsonValue, list(dict.fromkeys(known)))
+            schema["type"] = cast(JsonValue, [kind for kind in TYPES if kind in known])
     if isinstance(schema.get("required"), bool):
         del schema["required"]
     if needed:

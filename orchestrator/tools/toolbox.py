@@ -18,7 +18,7 @@ from orchestrator.ports import Desk, ServerStatus
 from orchestrator.tools.connection import Connection
 from orchestrator.tools.manifest import Listed, Manifest, Manifests
 from orchestrator.tools.names import name_all
-from orchestrator.tools.processes import nursery
+from orchestrator.tools.processes import Nursery, nursery
 from orchestrator.tools.sessions import Relisted, Session
 
 MAX_RESULT_CHARS = 60_000
@@ -108,6 +108,33 @@ def as_tool(name: str, connection: Connection, tool: Listed) -> Tool:
 
 
 @asynccontextmanager
+async def dialled(
+    name: str,
+    config: ServerConfig,
+    env: Mapping[str, str],
+    processes: Nursery,
+    max_result_chars: int,
+    remembered: Manifest,
+    relisted: Relisted,
+) -> AsyncGenerator[Session]:
+    """Open a session with a server. Raises `Broken`."""
+    # The SDK takes half a second to import, which nobody needs to wait for.
+    await anyio.to_thread.run_sync(import_module, "orchestrator.tools.link")
+    from orchestrator.tools import link
+
+    async with link.linked(
+        link.Target(name, config, env, processes, max_result_chars), remembered, relisted
+    ) as session:
+        yield session
+
+
+async def kept(manifests: Manifests, config: ServerConfig, manifest: Manifest) -> None:
+    """Write down what a server offers, even when we are being stopped."""
+    with anyio.CancelScope(shield=True):
+        await anyio.to_thread.run_sync(manifests.write, config, manifest)
+
+
+@asynccontextmanager
 async def open_toolbox(
     servers: Mapping[str, ServerConfig],
     *,
@@ -126,28 +153,17 @@ async def open_toolbox(
     failure: Exception | None = None
     async with nursery() as processes, anyio.create_task_group() as owners:
 
-        @asynccontextmanager
-        async def dial(name: str, remembered: Manifest, relisted: Relisted) -> AsyncGenerator[Session]:
-            # The SDK takes half a second to import, which nobody needs to wait for.
-            await anyio.to_thread.run_sync(import_module, "orchestrator.tools.link")
-            from orchestrator.tools import link
-
-            target = link.Target(name, servers[name], env, processes, max_result_chars)
-            async with link.linked(target, remembered, relisted) as session:
-                yield session
-
-        async def remember(name: str, manifest: Manifest) -> None:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(manifests.write, servers[name], manifest)
-
-        def changed(name: str, manifest: Manifest) -> None:
+        def changed(config: ServerConfig, manifest: Manifest) -> None:
             toolbox.refresh()
-            owners.start_soon(remember, name, manifest)
+            owners.start_soon(kept, manifests, config, manifest)
 
         for name, config in servers.items():
-            remembered = None if config.disabled else manifests.read(config)
             connections[name] = Connection(
-                name, config, remembered=remembered, dial=partial(dial, name), changed=partial(changed, name)
+                name,
+                config,
+                remembered=None if config.disabled else manifests.read(config),
+                dial=partial(dialled, name, config, env, processes, max_result_chars),
+                changed=partial(changed, config),
             )
         toolbox = ServerToolbox(connections, max_parallel)
         for connection in connections.values():

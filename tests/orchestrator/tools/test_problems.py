@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.config import ServerConfig
 from orchestrator.ports import ServerStatus
-from tests.orchestrator.tools.boxes import FIXTURES, bare, free_port, opened, said_by, served, status_of, suite, until
+from tests.orchestrator.tools.boxes import FIXTURES, bare, free_port, opened, said_by, served, status_of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -139,12 +139,12 @@ async def test_a_call_to_a_server_that_cannot_start_says_so_and_tries_it_again_l
 
 async def test_a_server_whose_process_ended_later_says_so(tmp_path: Path) -> None:
     problem = ""
-    async with opened(tmp_path, suite=suite()) as box:
-        assert "outcome unknown" in await said_by(box, "suite__die")
+    async with opened(tmp_path, bare=bare()) as box:
+        assert "outcome unknown" in await said_by(box, "bare__die")
 
         def told() -> str:
             nonlocal problem
-            problem = status_of(box, "suite").problem
+            problem = status_of(box, "bare").problem
             return problem
 
         await until(told)

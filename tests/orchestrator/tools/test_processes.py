@@ -66,27 +66,25 @@ async def test_lines_come_out_as_they_went_in() -> None:
     assert await child.line() is None
 
 
-async def test_a_process_that_reads_nothing_blocks_the_writer_and_not_its_end() -> None:
-    async with nursery() as processes, processes.started(python("import time; time.sleep(600)")) as child:
-        with anyio.move_on_after(0.5) as scope:
-            while True:
-                await child.write(b"x" * 100_000)
-        assert scope.cancelled_caught
-    assert not alive(child.transport.get_pid())
-
-
-@pytest.mark.parametrize(
-    "script",
-    ["import sys; sys.stdin.read()", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"],
-    ids=["polite", "stubborn"],
-)
-async def test_a_process_is_ended_however_stubborn_and_always_reaped(script: str) -> None:
+async def test_a_process_that_reads_nothing_blocks_the_writer_and_not_its_end_however_stubborn() -> None:
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready'); time.sleep(600)"
     async with nursery() as processes:
-        with anyio.fail_after(10):
-            async with processes.started(python(script + "\n")) as child:
-                pass
-        pid = child.transport.get_pid()
-        await until(lambda: not Path(f"/proc/{pid}").exists())
+        with anyio.fail_after(15):
+            async with processes.started(python(stubborn)) as child:
+                assert await child.line() == b"ready"
+                with anyio.move_on_after(0.2) as scope:
+                    while True:
+                        await child.write(b"x" * 100_000)
+                assert scope.cancelled_caught
+        await until(lambda: not Path(f"/proc/{child.transport.get_pid()}").exists())
+
+
+async def test_a_polite_process_ends_when_its_input_does_and_is_reaped() -> None:
+    async with nursery() as processes:
+        async with processes.started(python("import sys; sys.stdin.read(); sys.exit(4)")) as child:
+            pass
+        assert child.transport.get_returncode() == 4
+        await until(lambda: not Path(f"/proc/{child.transport.get_pid()}").exists())
 
 
 @LINUX

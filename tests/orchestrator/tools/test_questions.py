@@ -20,6 +20,8 @@ async def test_a_question_reaches_the_desk_and_its_answer_the_server(tmp_path: P
     desk = AnsweringDesk({"sure": True})
     async with opened(tmp_path, suite=suite()) as box:
         assert await said_by(box, "suite__drop", desk, table="orders") == "dropped orders"
+        assert (await result_of(box, "suite__drop", QuietDesk(), table="orders")).is_error
+        assert (await result_of(box, "suite__drop", AnsweringDesk({}, action="cancel"), table="orders")).is_error
     (question,) = desk.questions
     assert (question.server, question.text, question.url) == ("suite", "Drop orders?", "")
     assert question.fields["properties"] == {"sure": {"title": "Sure", "type": "boolean"}}
@@ -30,13 +32,6 @@ async def test_a_server_of_the_old_era_is_answered_too(tmp_path: Path) -> None:
         answer = json.loads(await said_by(box, "old__ask", AnsweringDesk({"colour": "red"})))
         assert (answer["action"], answer["content"]) == ("accept", {"colour": "red"})
         assert json.loads(await said_by(box, "old__ask", QuietDesk()))["action"] == "decline"
-
-
-@pytest.mark.parametrize("action", ["decline", "cancel"])
-async def test_who_declines_stops_the_call(tmp_path: Path, action: str) -> None:
-    async with opened(tmp_path, suite=suite()) as box:
-        desk = AnsweringDesk({}, action="cancel" if action == "cancel" else "decline")
-        assert (await result_of(box, "suite__drop", desk, table="orders")).is_error
 
 
 async def test_the_time_that_a_human_takes_is_not_the_servers(tmp_path: Path) -> None:

@@ -37,18 +37,17 @@ async def test_tools_are_sorted_and_calls_come_back_with_their_own_id(tmp_path: 
 
 
 async def test_wrong_arguments_name_the_field_and_nothing_is_called(tmp_path: Path) -> None:
-    async with opened(tmp_path, suite=suite()) as box:
-        result = await result_of(box, "suite__add", a="two")
+    async with opened(tmp_path, bare=bare()) as box:
+        result = await result_of(box, "bare__echo", text=2)
         assert result.is_error
         said = text_of(result.content)
         assert "nothing was called" in said
-        assert "a: 'two' is not of type 'integer'" in said
-        assert "'a' is a required property" in await said_by(box, "suite__add")
+        assert "text: 2 is not of type 'string'" in said
 
 
 async def test_an_unknown_tool_names_the_nearest_and_the_state_of_its_server(tmp_path: Path) -> None:
-    async with opened(tmp_path, suite=suite(), broken=bare("dies")) as box:
-        assert "The nearest are: suite__add" in await said_by(box, "suite__ad")
+    async with opened(tmp_path, bare=bare(), broken=bare("dies")) as box:
+        assert "The nearest are: bare__echo" in await said_by(box, "bare__eco")
         result = await result_of(box, "broken__anything")
         assert result.is_error
         assert "broken is failed" in text_of(result.content)
@@ -56,20 +55,20 @@ async def test_an_unknown_tool_names_the_nearest_and_the_state_of_its_server(tmp
 
 
 async def test_content_is_bounded_and_pictures_stay_pictures(tmp_path: Path) -> None:
-    async with opened(tmp_path, suite=suite()) as box:
-        said = await said_by(box, "suite__huge", count=100_000)
+    async with opened(tmp_path, bare=bare()) as box:
+        said = await said_by(box, "bare__huge")
         assert said.startswith("start xxx")
         assert said.endswith("xxx end")
         assert len(said) < 2_300
         assert "98,010 of 100,010 characters were left out here" in said
-        shown = await result_of(box, "suite__picture")
+        shown = await result_of(box, "bare__picture")
         assert [block.type for block in shown.content] == ["text", "image"]
         assert isinstance(shown.content[1], Image)
 
 
 async def test_a_server_gets_only_harmless_variables_and_its_own(tmp_path: Path) -> None:
-    async with opened(tmp_path, suite=suite(env={"OWN_KEY": "1"})) as box:
-        said = await said_by(box, "suite__variables")
+    async with opened(tmp_path, bare=bare(env={"OWN_KEY": "1"})) as box:
+        said = await said_by(box, "bare__variables")
     assert "OWN_KEY" in said
     assert "SECRET_OF_THE_HOST" not in said
 
@@ -141,11 +140,11 @@ async def test_a_server_that_hangs_is_replaced_after_a_call_without_an_answer(tm
 
 
 async def test_a_server_that_dies_in_a_call_fails_it_at_once_and_takes_the_next_one(tmp_path: Path) -> None:
-    async with opened(tmp_path, suite=suite()) as box:
-        result = await result_of(box, "suite__die")
+    async with opened(tmp_path, bare=bare()) as box:
+        result = await result_of(box, "bare__die")
         assert result.is_error
-        assert text_of(result.content).startswith("outcome unknown: suite was lost while it ran 'die'")
-        assert await said_by(box, "suite__add", a=1) == "2"
+        assert text_of(result.content).startswith("outcome unknown: bare was lost while it ran 'die'")
+        assert await said_by(box, "bare__echo", text="back") == "back"
 
 
 async def test_a_killed_server_fails_all_its_calls_and_comes_back(tmp_path: Path) -> None:
@@ -216,12 +215,11 @@ async def test_an_error_in_the_body_comes_out_as_it_is_and_no_process_stays(tmp_
     pids: list[int] = []
 
     async def body() -> None:
-        async with opened(tmp_path, suite=suite(), bare=bare()) as box:
-            pids.append(int(await said_by(box, "suite__pid")))
+        async with opened(tmp_path, bare=bare()) as box:
             pids.extend(int(pid) for pid in (await said_by(box, "bare__orphan")).split())
             raise LookupError("mine")
 
     with pytest.raises(LookupError, match=r"^mine$"):
         await body()
-    assert len(pids) == 4
+    assert len(pids) == 3
     await gone(pids, 5)
