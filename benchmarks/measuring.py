@@ -207,4 +207,8 @@ def ours(server: str, *options: str) -> Callable[[], Sequence[str]]:
 
 def floor(structured: bool = False) -> Callable[[], Sequence[str]]:
     """Return the command of a one-tool server of the bare SDK: `read(path)` returns the whole text of a file."""
-    return lambda: [sys.executable, str(HOUSE / "benchmarks" / "floor.py"), *(["--structured"] if structured else [])]
+    return lambda: [
+        sys.executable,
+        str(HOUSE / "benchmarks" / "programs" / "floor.py"),
+        *(["--structured"] if structured else []),
+    ]

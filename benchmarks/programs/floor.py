@@ -19,4 +19,7 @@ async def read(path: str) -> str:
 
 
 if __name__ == "__main__" and sys.stdin is not None and not sys.stdin.isatty():
-    server.run()
+    if "--port" in sys.argv:
+        server.run("streamable-http", port=int(sys.argv[sys.argv.index("--port") + 1]))
+    else:
+        server.run()
