@@ -1,16 +1,16 @@
 """One thread that writes to SQLite for many callers: what arrives together shares one commit, so one fsync.
 
 A job is a function of the connection. It runs in its own savepoint, so one job that fails takes no other with it; its
-caller gets the result only after the commit, when it is on disk.
+caller gets the result only after the commit, when it is on disk. All callers of a commit are woken by one call.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 import apsw
@@ -21,28 +21,30 @@ MOST_PER_COMMIT = 256
 
 
 class Job:
-    """A function of the connection, and where its result goes."""
+    """A function of the connection, and the caller who waits for its result."""
 
     def __init__(self, work: Callable[[apsw.Connection], Any]) -> None:
         self.work = work
-        self.future: Future[Any] = Future()
-        self.outcome: tuple[Any, BaseException | None] = (None, None)
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
 
     def attempt(self, database: apsw.Connection) -> None:
         """Run the work in its own savepoint and remember what came of it."""
         try:
             with database:
-                self.outcome = (self.work(database), None)
-        except Exception as error:  # noqa: BLE001 - it belongs to the caller, who gets it through the future
-            self.outcome = (None, error)
+                self.result = self.work(database)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the caller, who gets it
+            self.error = error
 
-    def settle(self, failure: BaseException | None = None) -> None:
-        """Hand the outcome to the caller."""
-        result, error = self.outcome
-        if failure or error:
-            self.future.set_exception(failure or error)
+    def settle(self) -> None:
+        """Hand the outcome to the caller, in the caller's own thread; one that was cancelled has left."""
+        if self.future.done():
+            return
+        if self.error:
+            self.future.set_exception(self.error)
         else:
-            self.future.set_result(result)
+            self.future.set_result(self.result)
 
 
 class Writer:
@@ -58,7 +60,7 @@ class Writer:
         """Run `work` and return its result once it is on disk."""
         job = Job(work)
         self._jobs.put(job)
-        return await asyncio.wrap_future(job.future)
+        return await job.future
 
     def close(self) -> None:
         """Finish what was asked for, then close the database."""
@@ -69,9 +71,9 @@ class Writer:
     def _work(self) -> None:
         while True:
             batch, last = self._batch()
-            batch = [job for job in batch if job.future.set_running_or_notify_cancel()]
             if batch:
                 self._commit(batch)
+                wake(batch)
             if last:
                 return
 
@@ -87,15 +89,25 @@ class Writer:
         return batch, True
 
     def _commit(self, batch: list[Job]) -> None:
-        failure: BaseException | None = None
         try:
             self._database.execute("begin immediate")
             for job in batch:
                 job.attempt(self._database)
             self._database.execute("commit")
-        except apsw.Error as error:
-            failure = error
+        except apsw.Error as error:  # nothing of the batch is on disk
+            for job in batch:
+                job.error = error
             if self._database.in_transaction:
                 self._database.execute("rollback")
-        for job in batch:
-            job.settle(failure)
+
+
+def wake(batch: list[Job]) -> None:
+    """Settle the jobs, each in the event loop of its caller; a loop that is closed has nobody left to tell."""
+
+    def settle(jobs: list[Job]) -> None:
+        for job in jobs:
+            job.settle()
+
+    for loop in {job.future.get_loop() for job in batch}:
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, [job for job in batch if job.future.get_loop() is loop])
