@@ -14,11 +14,16 @@ DatabaseError
 
 from __future__ import annotations
 
+from servers.cleaning import clean
 from servers.refusals import Code, Refusal
 
 
 class DatabaseError(Refusal):
     """A database said no: `code` says which kind, `str()` is for the model that asked."""
+
+    def __init__(self, text: str) -> None:
+        """Names in the text may come from strangers: hidden characters are taken out."""
+        super().__init__(clean(text).text)
 
 
 class WrongStatement(DatabaseError):

@@ -94,6 +94,10 @@ SELECT i.indrelid::int8, c.relname,
  WHERE i.indrelid = ANY ($1::oid[]) ORDER BY i.indrelid, c.relname
 """
 VIEWS = ("v", "m")
+SCANNED_WHOLE = 1_000_000
+"""Up to so many rows a sample picks rows, beyond that whole blocks, without reading the others."""
+FEWEST_SAMPLED = 10_000
+"""Rows that blocks are picked for, so that a small sample does not come from one block or none."""
 
 
 async def find(connection: Connection, search: Search) -> list[Found]:
@@ -143,8 +147,9 @@ async def sample(connection: Connection, table: tuple[str, str], rows: int) -> s
     _, _, _, kind, _, rough = found[0]
     if kind not in ("r", "p", "m") or not rough or rough <= rows:
         return f"(SELECT * FROM {name} LIMIT {rows})"
-    percent = min(100.0, 120.0 * rows / rough)
-    return f"(SELECT * FROM {name} TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE (1) LIMIT {rows})"
+    method, least = ("SYSTEM", 100.0 * FEWEST_SAMPLED / rough) if rough > SCANNED_WHOLE else ("BERNOULLI", 0.0)
+    percent = min(100.0, max(least, 120.0 * rows / rough))
+    return f"(SELECT * FROM {name} TABLESAMPLE {method} ({percent:.6f}) REPEATABLE (1) LIMIT {rows})"
 
 
 def quoted(name: str) -> str:

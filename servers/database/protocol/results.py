@@ -11,6 +11,7 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import Field
 from pydantic_core import to_json
 
+from servers.cleaning import clean, clean_line
 from servers.database.engine import Answer, Found, Outcome, Plan, Table
 from servers.database.profile import Profile
 from servers.database.schema import Listing
@@ -87,14 +88,27 @@ class ExecuteResult(Value):
 
 def sent(result: Value, text: str | None = None) -> CallToolResult:
     """Return a result as the wire has it, without empty fields; `text` replaces the JSON in the text block."""
-    structured = result.model_dump(mode="json", exclude_none=True)
+    structured = without_hidden(result.model_dump(mode="json", exclude_none=True))
     shown = to_json(structured).decode() if text is None else text
     return CallToolResult(content=[TextContent(text=shown)], structured_content=structured)
 
 
+def without_hidden(value: Any) -> Any:
+    """Return a JSON value whose texts hold no hidden characters: names and comments are written by strangers too."""
+    match value:
+        case str():
+            return clean(value).text
+        case list():
+            return [without_hidden(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case dict():
+            return {key: without_hidden(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value
+
+
 def query_result(answer: Answer, elapsed_ms: float, form: Format) -> CallToolResult:
     """Return the answer to a query; `form` is that of the text block."""
-    columns = [{"name": column.name, "type": column.type} for column in answer.columns]
+    columns = [{"name": clean_line(column.name), "type": column.type} for column in answer.columns]
     structured: dict[str, Any] = {
         "columns": columns,
         "rows": answer.rows,
@@ -104,7 +118,7 @@ def query_result(answer: Answer, elapsed_ms: float, form: Format) -> CallToolRes
         "elapsed_ms": round(elapsed_ms, 1),
         "notes": answer.notes,
     }
-    names = [column.name for column in answer.columns]
+    names = [column["name"] for column in columns]
     match form:
         case "json":
             text = to_json(structured).decode()

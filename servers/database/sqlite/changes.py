@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import apsw
 
-from servers.database.engine import Change, Outcome
+from servers.database.engine import Change, Column, Outcome
 from servers.database.errors import TooLarge
 from servers.database.sqlite import guard
-from servers.database.sqlite.statements import bindings, columns_of, only_one
+from servers.database.sqlite.statements import OnlyOne, bindings
 from servers.database.values import Page
 
 
@@ -18,7 +16,7 @@ def changed(connection: apsw.Connection, change: Change) -> Outcome:
     connection.execute("BEGIN IMMEDIATE").fetchall()
     before = connection.total_changes()
     try:
-        page, width = run(connection, change)
+        page, columns = run(connection, change)
         affected = connection.changes() if connection.total_changes() > before else 0
         total = connection.total_changes() - before
         if total > change.max_affected:
@@ -31,22 +29,21 @@ def changed(connection: apsw.Connection, change: Change) -> Outcome:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK").fetchall()
-    returning = page.answer(width) if width else None
+    returning = page.answer(columns) if columns else None
     return Outcome(affected, change.commit, returning, None if change.commit else "dry run")
 
 
-def run(connection: apsw.Connection, change: Change) -> tuple[Page, list[Any]]:
+def run(connection: apsw.Connection, change: Change) -> tuple[Page, list[Column]]:
     """Run the statement under the authorizer, to its end; return what it returned, and the columns of that."""
     page = Page(change.window)
     cursor = connection.cursor()
-    cursor.exec_trace = only_one(change.statement.sql)
+    cursor.exec_trace = only = OnlyOne(change.statement.sql)
     connection.authorizer = guard.writing(change.allow_ddl)
     try:
         cursor.execute(change.statement.sql, bindings(change.statement))
-        columns = columns_of(cursor)
         for row in cursor:
             page.add(row)  # RETURNING has made all its changes before the first row; the rest is only not shown
     finally:
         cursor.close(True)
         connection.authorizer = None
-    return page, columns
+    return page, only.columns

@@ -14,8 +14,8 @@ from servers.database.engine import Answer, Change, Column, Found, Outcome, Plan
 from servers.database.errors import Refused, Unavailable
 from servers.database.sqlite import catalog, guard
 from servers.database.sqlite.changes import changed
-from servers.database.sqlite.statements import bindings, columns_of, only_one
-from servers.database.sqlite.troubles import explained
+from servers.database.sqlite.statements import OnlyOne, bindings
+from servers.database.sqlite.troubles import READ_ONLY, explained
 from servers.database.statements import unended
 from servers.database.values import Page
 
@@ -75,8 +75,7 @@ class SqliteSession:
         page = Page(window)
         columns: list[Column] = []
         try:
-            with self.running(self.reader, statement) as cursor:
-                columns = columns_of(cursor)
+            with self.running(self.reader, statement, columns) as cursor:
                 take(islice(cursor, window.offset, None), page)
         except UnicodeDecodeError:
             page = Page(window)
@@ -88,6 +87,8 @@ class SqliteSession:
         """See `Session`."""
         with self.running(self.reader, statement, explain=COUNT_PLAN) as cursor:
             steps = [(int(step), int(parent), str(detail)) for step, parent, _, detail in cursor]
+        if not steps:  # VACUUM, PRAGMA: nothing that reads rows
+            raise Refused(f"This statement has no plan. {READ_ONLY}")
         plan = tree(steps)
         if analyze:
             with self.running(self.reader, statement) as cursor:
@@ -122,12 +123,16 @@ class SqliteSession:
         return catalog.sample(self.reader, table[1], rows)
 
     @contextmanager
-    def running(self, connection: apsw.Connection, statement: Statement, explain: int = -1) -> Generator[apsw.Cursor]:
-        """Run one statement and lend its cursor; whatever fails inside is told in our errors."""
+    def running(
+        self, connection: apsw.Connection, statement: Statement, columns: list[Column] | None = None, explain: int = -1
+    ) -> Generator[apsw.Cursor]:
+        """Run one statement and lend its cursor; its columns go into `columns`. Failures are told in our errors."""
         cursor = connection.cursor()
-        cursor.exec_trace = only_one(statement.sql)
+        cursor.exec_trace = only = OnlyOne(statement.sql)
         try:
             cursor.execute(statement.sql, bindings(statement), explain=explain)
+            if columns is not None:
+                columns += only.columns
             yield cursor
         except UnicodeDecodeError:
             raise

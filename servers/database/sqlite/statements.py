@@ -13,17 +13,24 @@ from servers.database.errors import WrongStatement
 from servers.database.statements import nothing_but_comments
 
 
-def only_one(sql: str) -> apsw.ExecTracer:
-    """Return a tracer that refuses, before anything runs, a text of no statement or of several."""
+class OnlyOne:
+    """A tracer that refuses, before anything runs, a text of no statement or of several; it notes the columns."""
 
-    def trace(cursor: apsw.Cursor, first: str, _bindings: object) -> bool:
-        if not cursor.has_vdbe:
-            raise WrongStatement("There is no statement in it. Send one SELECT.")
-        if not nothing_but_comments(sql[len(first) :]):
+    def __init__(self, sql: str) -> None:
+        self.sql = sql
+        self.seen = False
+        self.columns: list[Column] = []
+
+    def __call__(self, cursor: apsw.Cursor, part: str, _bindings: object) -> bool:
+        """Look at the next statement of the text. Raises `WrongStatement`."""
+        if not self.seen and not nothing_but_comments(self.sql[len(part) :]):
             raise WrongStatement("One statement per call. Send them one by one.")
+        if cursor.has_vdbe is self.seen:  # nothing to run, or comments that turned out to be a statement
+            raise WrongStatement("Exactly one statement is wanted. Send one SELECT.")
+        if not self.seen:
+            self.columns = [Column(name, declared or "") for name, declared, *_ in cursor.get_description()]
+        self.seen = True
         return True
-
-    return trace
 
 
 def bindings(statement: Statement) -> Any:
@@ -34,11 +41,6 @@ def bindings(statement: Statement) -> Any:
     if isinstance(params, Sequence):
         return tuple(bindable(value) for value in params)
     return {name.lstrip(":@$"): bindable(value) for name, value in params.items()}
-
-
-def columns_of(cursor: apsw.Cursor) -> list[Column]:
-    """Return the columns of a running statement; none if it gives no rows."""
-    return [Column(name, declared or "") for name, declared, *_ in cursor.get_description()]
 
 
 def bindable(value: Any) -> Any:

@@ -31,6 +31,8 @@ def explained(error: Exception, statement: Statement, names: Sequence[str]) -> D
     match error:
         case apsw.AuthError() | apsw.ReadOnlyError() | apsw.PermissionsError():
             return Refused(f"{text}. {READ_ONLY} Use db_schema to describe tables and db_explain for plans.")
+        case apsw.SQLError() if text.startswith("unsafe use of"):
+            return Refused(f"{text}: a view or a default of this file calls what may only be called by hand.")
         case apsw.InterruptError():
             return TooSlow("Stopped before it ended.")
         case apsw.TooBigError() | apsw.NoMemError() | apsw.FullError():

@@ -85,6 +85,9 @@ def serving() -> Generator[Postgres]:
             try:
                 postgres = Postgres(str(Path(folder) / "data"), "postgres")
                 postgres.run(ROLES)
+                for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here outlives the tests
+                    postgres.run(f"ALTER SYSTEM SET {setting} = off")
+                postgres.run("SELECT pg_reload_conf()")
                 yield postgres
             finally:
                 server.stop()
