@@ -84,8 +84,9 @@ def _obey(situation: Situation, commands: Sequence[re.Match[str]], parallel: boo
         calls.append(Call(name, cast(Json, given)))
     left = calls[len(situation.done) :] if not parallel else ([] if situation.done else calls)
     if left and may_call:
-        return Answer((Say(words.calling(situation, left)), *(left if parallel else left[:1])))
-    return Answer((Say(words.report(situation)),))
+        thought = Think("The user wrote the calls out.")
+        return Answer((thought, Say(words.calling(situation, left)), *(left if parallel else left[:1])))
+    return Answer((Think("The calls that were written out are back."), Say(words.report(situation))))
 
 
 def _new(calls: Sequence[Call], done: Sequence[Done]) -> list[Call]:

@@ -17,6 +17,7 @@ from typing import Any, cast
 from simulator.shapes import Json
 
 TOOLS, SYSTEM, MESSAGES = "tools", "system", "messages"
+AS_SENT = ("input", "input_schema", "schema")
 NO_SALT: Mapping[str, str] = MappingProxyType({})
 
 
@@ -79,15 +80,24 @@ def blocks_of(content: Any) -> list[Json]:
 
 
 def canonical(block: Json) -> str:
-    """Return a block as text: its own fields sorted, without nulls, markers and defaults that clients leave out."""
-    kept = {
-        key: value
-        for key, value in block.items()
-        if value is not None and key != "cache_control" and not (key == "caller" and value == {"type": "direct"})
-    }
+    """Return a block as text: its fields sorted, without nulls, markers and defaults that clients leave out."""
+    kept = _plain(block)
     if isinstance(kept.get("content"), str) and kept.get("type") in ("tool_result", "mcp_tool_result"):
-        kept["content"] = [{"type": "text", "text": kept["content"]}]
-    return json.dumps(dict(sorted(kept.items())), ensure_ascii=False, separators=(",", ":"))
+        kept["content"] = [{"text": kept["content"], "type": "text"}]
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    """Return a wire value in one order; arguments and schemas keep theirs, since the model reads them as they are."""
+    if isinstance(value, list):
+        return [_plain(one) for one in cast(list[Any], value)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: one if key in AS_SENT else _plain(one)
+        for key, one in sorted(cast(Json, value).items())
+        if one is not None and key != "cache_control" and not (key == "caller" and one == {"type": "direct"})
+    }
 
 
 def _mix(state: str, *parts: str) -> str:
