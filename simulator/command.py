@@ -6,34 +6,61 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import anyio
 
 from simulator.serving import serve
-from simulator.settings import Settings
+from simulator.settings import Limits, Settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until a signal comes and return the exit code: 0, or 2 for options that cannot be used."""
+    """Serve until a signal comes and return the exit code: 0, or 2 for options that cannot be used.
+
+    At the end a table of what the requests cost is written to standard output.
+    """
     options = parser().parse_args(argv)
-    settings = Settings(
-        first_token_s=options.first_token,
-        tokens_per_second=options.tokens_per_second,
-        allow_loopback=options.allow_loopback,
-    )
+    try:
+        settings = settings_of(options)
+    except (ValueError, OSError) as wrong:
+        sys.stderr.write(f"simulator: {wrong}\n")
+        return 2
+    with_scenario = f" Scenario: {settings.scenario.name or options.scenario}." if settings.scenario else ""
 
     def started(url: str) -> None:
-        sys.stdout.write(f"The simulator answers at {url}. It is no model: it matches words with tools.\n")
+        sys.stdout.write(
+            f"The simulator answers at {url}. It is no model: it matches words with tools.{with_scenario}\n"
+        )
         sys.stdout.write(f"    ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=simulator\n")
         sys.stdout.flush()
 
+    def stopped(table: str) -> None:
+        if table:
+            sys.stdout.write(table + "\n")
+
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            anyio.run(lambda: serve(settings, options.host, options.port, started=started))
+            anyio.run(lambda: serve(settings, options.host, options.port, started=started, stopped=stopped))
     except OSError as taken:
         sys.stderr.write(f"simulator: cannot listen on {options.host}:{options.port}: {taken.strerror or taken}\n")
         return 2
     return 0
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Return the settings that options ask for. Raises `ValueError` or `OSError` with words for the user."""
+    from simulator import faults, scenario
+
+    return Settings(
+        scenario=scenario.load(Path(options.scenario)) if options.scenario else None,
+        first_token_s=options.first_token,
+        tokens_per_second=options.tokens_per_second,
+        faults=tuple(faults.parse(text) or faults.PASS for text in options.fault),
+        limits=Limits(options.requests_per_minute, options.input_tokens_per_minute, options.output_tokens_per_minute),
+        allow_loopback=options.allow_loopback,
+        ledger=Path(options.ledger) if options.ledger else None,
+        batch_seconds=options.batch_seconds,
+    )
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,9 +68,18 @@ def parser() -> argparse.ArgumentParser:
     line = argparse.ArgumentParser(prog="simulator", description="A Messages API on this machine, for any client.")
     line.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
     line.add_argument("--port", type=int, default=8787, help="where to listen; 0 is a free port (8787)")
+    line.add_argument("--scenario", metavar="FILE", help="what to say when, as YAML; see docs/simulator.md")
     line.add_argument("--first-token", type=float, default=0.0, metavar="S", help="seconds before an answer begins")
     line.add_argument("--tokens-per-second", type=float, default=0.0, metavar="N", help="speed; 0 is as fast as it can")
     line.add_argument(
+        "--fault", action="append", default=[], metavar="FAULT", help="what meets the next request: 529, cut"
+    )
+    line.add_argument("--requests-per-minute", type=int, metavar="N", help="rate limit for each key")
+    line.add_argument("--input-tokens-per-minute", type=int, metavar="N", help="rate limit, cache reads not counted")
+    line.add_argument("--output-tokens-per-minute", type=int, metavar="N", help="rate limit")
+    line.add_argument(
         "--allow-loopback", action="store_true", help="let the connector reach MCP servers on this machine"
     )
+    line.add_argument("--ledger", metavar="FILE", help="add each request with its tokens and cost to this JSONL file")
+    line.add_argument("--batch-seconds", type=float, default=0.0, metavar="S", help="how long a batch takes")
     return line

@@ -13,6 +13,7 @@ from simulator.settings import Settings
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.applications import Starlette
 
 __all__ = ["Settings", "running", "serve"]
 
@@ -20,18 +21,29 @@ STOPPING_S = 5.0
 
 
 async def serve(
-    settings: Settings, host: str = "127.0.0.1", port: int = 0, *, started: Callable[[str], None] | None = None
+    settings: Settings,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    started: Callable[[str], None] | None = None,
+    stopped: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until a signal comes or the caller cancels; `started` gets the base URL. Port 0 is a free one.
+    """Serve until a signal comes or the caller cancels. Port 0 is a free one.
 
+    `started` gets the base URL, `stopped` a table of what the requests cost (empty if there were none).
     Raises `OSError` if the address is taken.
     """
     listener = _listener(host, port)
-    server = _server(settings)
+    app = _app(settings)
+    server = _server(app)
     if started:
         started(_url(listener))
-    with contextlib.closing(listener):
-        await server.serve(sockets=[listener])
+    try:
+        with contextlib.closing(listener):
+            await server.serve(sockets=[listener])
+    finally:
+        if stopped:
+            stopped(_table(app))
 
 
 @contextlib.asynccontextmanager
@@ -41,7 +53,7 @@ async def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) ->
     Raises `OSError` if the address is taken.
     """
     listener = _listener(host, port)
-    server = _server(settings)
+    server = _server(_app(settings))
     stopped = anyio.Event()
 
     async def answer() -> None:
@@ -83,13 +95,23 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _server(settings: Settings) -> uvicorn.Server:
-    import uvicorn
-
+def _app(settings: Settings) -> Starlette:
     from simulator.app import build
 
+    return build(settings)
+
+
+def _table(app: Starlette) -> str:
+    from simulator.app import ledger_of
+
+    return ledger_of(app).table()
+
+
+def _server(app: Starlette) -> uvicorn.Server:
+    import uvicorn
+
     config = uvicorn.Config(
-        build(settings),
+        app,
         log_level="critical",
         access_log=False,
         lifespan="off",
