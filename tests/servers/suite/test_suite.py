@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -67,9 +68,21 @@ def test_without_a_server_there_is_nothing_to_serve() -> None:
     assert suite().returncode == 2
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("servers.fetch.server") is None, reason="servers/fetch/server.py is missing"
-)
+@pytest.mark.anyio
+async def test_the_three_servers_stand_behind_one_port(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.db")) as database:
+        database.execute("CREATE TABLE note (text)")
+    parts = [f"files={tmp_path}", f"database={tmp_path / 'a.db'}", "fetch="]
+    command = [sys.executable, "-m", "servers.suite", "--http", "127.0.0.1:0", *parts]
+    with served(command) as running, anyio.fail_after(2 * PATIENCE):
+        names: set[str] = set()
+        for name in ("files", "database", "fetch"):
+            async with Client(running.url(name)) as client:
+                names |= {tool.name.partition("_")[0] for tool in (await client.list_tools()).tools}
+    assert names == {"fs", "db", "web"}
+
+
 def test_a_server_named_twice_is_refused() -> None:
     done = suite("fetch=", "fetch=")
     assert (done.returncode, done.stderr) == (2, "mcp-suite: a server is named twice; give all its options at once.\n")
