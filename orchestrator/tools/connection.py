@@ -16,10 +16,11 @@ from orchestrator.tools.manifest import Listed, Manifest
 from orchestrator.tools.problems import Problem, Unusable
 from orchestrator.tools.sessions import Broken, CallLost, Dial, Session
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
-"""Seconds between attempts: doubled each time."""
+FIRST_PAUSE = 0.2
+"""Seconds between the first attempts; doubled each time."""
 MOST_FAILURES = 4
-"""After so many failures in a row nothing is tried any more, until a call wants the server."""
+REMOTE_PAUSE, LOCAL_PAUSE = 30.0, 300.0
+"""After so many failures in a row we only look again once in a while, or when a call wants the server."""
 SHORT_LIFE = 5.0
 """A session that ends within so many seconds counts as a failure."""
 FRESH = 5.0
@@ -134,13 +135,14 @@ class Connection:
         verdict.set()
 
     async def _rest(self) -> None:
-        """Wait before the next attempt: less if somebody wants the server, for ever if it has failed too often."""
+        """Wait before the next attempt: less if somebody wants the server, long if it has failed too often."""
         if self._state == "failed":
             # Those who wanted it have just been told.
             self._wanted = anyio.Event()
-        pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE) * random.uniform(0.8, 1.2)
-        given_up = self._failures >= MOST_FAILURES
-        with anyio.move_on_after(math.inf if given_up else pause):
+        pause = FIRST_PAUSE * 2 ** (self._failures - 1)
+        if self._failures >= MOST_FAILURES:
+            pause = REMOTE_PAUSE if self.config.url else LOCAL_PAUSE
+        with anyio.move_on_after(pause * random.uniform(0.8, 1.2)):
             await self._wanted.wait()
         self._wanted = anyio.Event()
 
@@ -160,6 +162,9 @@ class Connection:
                 async with Seat(self._places, places) as seat:
                     return await self._timed(session, call, tool, desk, seat)
             except CallLost as loss:
+                if self._session is session and self._state == "ready":
+                    # Its owner will notice a moment later than we do.
+                    self._state = "starting"
                 if again or not (loss.unsent or tool.repeatable):
                     return failed(call.id, self._unknown(tool))
         raise AssertionError("unreachable")

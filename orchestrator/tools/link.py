@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from importlib.metadata import version
 
 import anyio
@@ -42,6 +44,7 @@ from orchestrator.tools.manifest import Manifest, Mode
 from orchestrator.tools.processes import Nursery, prepared
 from orchestrator.tools.schemas import Checker
 from orchestrator.tools.sessions import Broken, CallLost, Relisted
+from orchestrator.tools.texts import cleaned
 from orchestrator.tools.trace import Trace
 
 log = logging.getLogger(__name__)
@@ -117,9 +120,14 @@ class Link:
             answer = await self._rounds(errand, tool)
         except MCPError as error:
             return failed(call.id, self._refusal(error))
-        except (ValidationError, RuntimeError) as error:
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
+            self._trace.lost.set()
+            raise CallLost(unsent=True) from error
+        except (ValueError, RuntimeError) as error:
             # What the SDK says of an answer that breaks the protocol, or the schema that the tool itself declares.
-            return failed(call.id, f"{self._target.name} gave an answer that breaks its own rules: {str(error)[:1000]}")
+            return failed(
+                call.id, f"{self._target.name} gave an answer that breaks its own rules: {cleaned(str(error)[:1000])}"
+            )
         finally:
             del self._errands[id(errand)]
         return to_result(call.id, answer, self._target.max_result_chars)
@@ -137,10 +145,11 @@ class Link:
             self._trace.lost.set()
             raise CallLost(unsent=False) from error
         if error.code == INVALID_REQUEST and error.message.startswith("Session "):
-            # An HTTP server that was restarted does not know our session, and has run nothing.
+            # A server that was restarted does not know our session, and has run nothing (MCP 2025-11-25, transports).
             self._trace.lost.set()
             raise CallLost(unsent=True) from error
-        return f"{self._target.name} refused the call: {error.message} (code {error.code})"
+        status = f", HTTP {self._trace.status}" if self._trace.status >= HTTPStatus.BAD_REQUEST else ""
+        return f"{self._target.name} refused the call: {cleaned(error.message)} (code {error.code}{status})"
 
     async def _rounds(self, errand: Errand, tool: str) -> CallToolResult:
         answers: dict[str, InputResponse] | None = None
@@ -182,7 +191,11 @@ class Link:
         if len({id(errand.desk) for errand in errands}) != 1:
             # Several people may be waiting: a question must not reach the wrong one.
             return ErrorData(code=INVALID_REQUEST, message="cannot tell whose call asks this: call again, alone")
-        return await questions.asked(self._target.name, params, errands[0])
+        with contextlib.ExitStack() as stopped:
+            # Whichever of them asks, the others may be waiting behind it.
+            for errand in errands:
+                stopped.enter_context(errand.clock.stopped())
+            return await questions.asked(self._target.name, params, errands[0])
 
     async def watch(self, relisted: Relisted) -> None:
         """Read the list again whenever it changed, as long as the session lasts."""

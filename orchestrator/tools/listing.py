@@ -13,6 +13,7 @@ from orchestrator.tools.schemas import Fitted, fit
 from orchestrator.tools.texts import cleaned
 
 HEADERS = "it asks for HTTP headers (x-mcp-header) in a way that the protocol forbids, and it must not be used"
+LONGEST_DESCRIPTION = 8_000
 TWICE = "the server lists this name twice; only the first is offered"
 
 
@@ -47,7 +48,7 @@ def one(tool: Tool, schema: JsonValue, known: Mapping[str, Listed]) -> Listed:
     return Listed(
         original=tool.name,
         title=cleaned(tool.title or hints.title or ""),
-        description=cleaned(tool.description or ""),
+        description=bounded(cleaned(tool.description or "")),
         given=given,
         offered=fitted.schema,
         problem=fitted.problem,
@@ -56,3 +57,9 @@ def one(tool: Tool, schema: JsonValue, known: Mapping[str, Listed]) -> Listed:
         idempotent=bool(hints.idempotent_hint),
         open_world=hints.open_world_hint is not False,
     )
+
+
+def bounded(description: str) -> str:
+    """Return a description that does not fill the window: every request carries it."""
+    more = len(description) - LONGEST_DESCRIPTION
+    return f"{description[:LONGEST_DESCRIPTION]}\n[{more:,} more characters were left out]" if more > 0 else description

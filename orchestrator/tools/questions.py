@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from mcp.types import (
     INVALID_REQUEST,
@@ -19,7 +20,7 @@ from pydantic import JsonValue, ValidationError
 
 from orchestrator.events import QuestionAsked
 from orchestrator.tools.errands import Errand
-from orchestrator.tools.schemas import Checker
+from orchestrator.tools.schemas import Checker, Unfit, mended
 from orchestrator.tools.texts import cleaned
 
 TRIES = 3
@@ -29,9 +30,12 @@ TRIES = 3
 async def asked(server: str, params: ElicitRequestParams, errand: Errand) -> ElicitResult:
     """Ask the user and return the answer in the protocol's words; the server's clock stands still meanwhile."""
     if isinstance(params, ElicitRequestURLParams):
+        if urlsplit(params.url).scheme not in ("https", "http"):
+            # Whatever a browser would make of it, it is not a page.
+            return ElicitResult(action="cancel")
         answer = await errand.ask(question(server, params.message, {}, params.url))
         return ElicitResult(action=answer.action)
-    fields: dict[str, JsonValue] = dict(params.requested_schema)
+    fields = shown(dict(params.requested_schema))
     checker = Checker(fields)
     text = params.message
     for _ in range(TRIES):
@@ -58,6 +62,14 @@ def accepted(values: Mapping[str, JsonValue]) -> ElicitResult | None:
         return ElicitResult.model_validate({"action": "accept", "content": dict(values)})
     except ValidationError:
         return None
+
+
+def shown(fields: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the form with texts that can be printed; one that cannot be read is empty."""
+    try:
+        return mended(fields, 0)
+    except Unfit:
+        return {}
 
 
 async def fulfilled(

@@ -66,9 +66,10 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def served(port: int) -> AsyncGenerator[Process]:
-    """Serve the suite over HTTP at this port."""
-    command = [sys.executable, str(FIXTURES / "suite.py"), "--http", str(port)]
+async def served(port: int, *program: str) -> AsyncGenerator[Process]:
+    """Serve a fixture over HTTP at this port, the suite if no other is named."""
+    name, *options = program or ("suite.py", "--http")
+    command = [sys.executable, str(FIXTURES / name), *options, str(port)]
     async with await anyio.open_process(command, stdout=None, stderr=None) as process:
         try:
             await until(lambda: listening(port), 30)

@@ -71,3 +71,19 @@ async def test_a_server_restarted_between_calls_goes_unnoticed(tmp_path: Path) -
         async with served(port):
             await until(lambda: status_of(box, "web").state == "ready", 20)
             assert await said_by(box, "web__pid") != before
+
+
+async def test_a_forgotten_session_is_opened_again_and_the_call_runs_once(tmp_path: Path) -> None:
+    port = free_port()
+    async with served(port, "forgetful.py"), opened(tmp_path, web=at(port)) as box:
+        assert status_of(box, "web").protocol == "2025-06-18 (legacy)"
+        assert await said_by(box, "web__count") == "call 1"
+        assert await said_by(box, "web__forget") == "call 2"
+        assert await said_by(box, "web__count") == "call 3"
+
+
+async def test_the_old_transport_with_events_works(tmp_path: Path) -> None:
+    port = free_port()
+    old = ServerConfig(type="sse", url=f"http://127.0.0.1:{port}/sse")
+    async with served(port, "suite.py", "--sse"), opened(tmp_path, old=old) as box:
+        assert await said_by(box, "old__add", a=1) == "2"
