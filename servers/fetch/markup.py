@@ -29,6 +29,12 @@ SHOWS_NOTHING = re.compile(
     re.IGNORECASE,
 )
 DANGEROUS = ("javascript:", "data:", "vbscript:", "file:", "blob:")
+PERMALINKS = ("", "¶", "#", "§", "🔗")
+RAISED = str.maketrans("0123456789+-\u2212=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ")
+LOWERED = str.maketrans("0123456789+-\u2212=()", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌₍₎")
+SMALL = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎,")
+SHELL = 200  # characters of text below which a page with scripts is taken for a shell of an application
+DEEPEST_LAYOUT = 8
 ABOUT = ("og:", "article:", "twitter:", "description", "author", "keywords", "date", "citation_", "dc.")
 INVISIBLE = re.compile(r"[\x00-\x20]+")
 STREAMED = re.compile(r"""\$RC\(\s*["']([^"']{1,40})["']\s*,\s*["']([^"']{1,40})["']""")
@@ -59,8 +65,10 @@ class Markup:
     """Characters of text that a browser would not show, taken out (0 if they were to stay)."""
     base: str
     """What relative links start from."""
-    structured: tuple[object, ...] = ()
+    structured: tuple[object, ...]
     """Its JSON-LD."""
+    scripted: bool
+    """It has next to no text, but scripts that would write some."""
 
 
 def shed(html: str) -> str:
@@ -78,6 +86,7 @@ def shed(html: str) -> str:
 def read(html: str, url: str, *, hidden: bool) -> Markup:
     """Return the page at `url` without scripts, and without hidden text unless `hidden`; its links are absolute."""
     tree = LexborHTMLParser(html)
+    scripts = len(tree.css("script"))
     title = " ".join((node.text() if (node := tree.css_first("title")) else "").split())
     base, structured = base_of(tree, url), structured_data(tree)
     put_streamed_parts_in_place(tree)
@@ -89,9 +98,54 @@ def read(html: str, url: str, *, hidden: bool) -> Markup:
         node.decompose()
     for node in tree.css("[href]"):
         rewrite(node, base)
+    tidy(tree)
+    scripted = scripts > 0 and len(tree.body.text().strip() if tree.body else "") < SHELL
+    return Markup(tree, title, gone, base, structured, scripted)
+
+
+def tidy(tree: LexborHTMLParser) -> None:
+    """Change what would read badly as Markdown."""
     for node in tree.css("a > img[alt]:only-child"):
         node.replace_with(node.attributes.get("alt") or "")
-    return Markup(tree, title, gone, base, structured)
+    for node in tree.css("pre a"):
+        node.unwrap()
+    for node in tree.css("h1 > a, h2 > a, h3 > a, h4 > a, h5 > a, h6 > a"):
+        if node.text().strip() in PERMALINKS:
+            node.decompose()
+    for node in tree.css("sup, sub"):
+        raised = node.text().translate(RAISED if node.tag == "sup" else LOWERED)
+        if raised and set(raised) <= SMALL and not list(node.iter()):
+            node.replace_with(raised)
+    unfold_layout(tree)
+
+
+def unfold_layout(tree: LexborHTMLParser) -> None:
+    """Take apart the tables that lay a page out: their cells become blocks."""
+    for _ in range(DEEPEST_LAYOUT):
+        tables = [table for table in outermost(tree, "table") if is_layout(table)]
+        for table in tables:
+            for cell in own_cells(table):
+                block = tree.create_node("div")
+                for child in cell.iter(include_text=True):
+                    block.insert_child(child)
+                table.insert_before(block)
+            table.decompose()
+        if not tables:
+            return
+
+
+def is_layout(table: LexborNode) -> bool:
+    """Return whether a table holds blocks of a page rather than data."""
+    if (table.attributes.get("role") or "") in ("presentation", "none"):
+        return True
+    data = table.css_first("th, caption, thead") is not None
+    return not data and table.css_first("td h1, td h2, td h3, td h4, td table, td form, td hr, td pre") is not None
+
+
+def own_cells(table: LexborNode) -> Iterator[LexborNode]:
+    """Yield the cells of a table, not those of tables inside it."""
+    for row in pieces.table_rows(table):
+        yield from row.iter()
 
 
 def base_of(tree: LexborHTMLParser, url: str) -> str:
@@ -157,7 +211,13 @@ def links(page: Markup) -> Iterator[Link]:
 def markdown(page: Markup, *, article: bool = False) -> str:
     """Return the page as Markdown: tables and code kept, pictures left out; with `article` only its main content."""
     root = main_content(page.tree) if article else page.tree.body
-    return converted(root, "markdown")
+    return converted(root, "markdown") if root is not None else frames(page)
+
+
+def frames(page: Markup) -> str:
+    """Return the frames of a page that is only frames, as links."""
+    sources = [absolute(page.base, node.attributes.get("src") or "") for node in page.tree.css("frame[src]")]
+    return "\n".join(f"- [frame]({source})" for source in sources if source)
 
 
 def text(page: Markup) -> str:

@@ -61,6 +61,8 @@ class Rendered:
     """Invisible characters taken out: controls, bidirectional overrides, tags, zero width."""
     cut: bool = False
     """The text is longer than is kept."""
+    scripted: bool = False
+    """The page would write its text by scripts, which are not run."""
 
 
 def render(source: Source, view: View) -> Rendered:
@@ -94,7 +96,7 @@ def of_html(source: Source, view: View) -> Rendered:
         case _:
             text = titled(markup.markdown(page, article=view.format is Format.ARTICLE), page.title)
     done = finished(text, title=page.title, charset=decoded.charset, hidden=page.hidden)
-    return replace(done, cut=done.cut or len(html) > LONGEST_MARKUP)
+    return replace(done, cut=done.cut or len(html) > LONGEST_MARKUP, scripted=page.scripted)
 
 
 def of_document(source: Source, view: View) -> Rendered:
@@ -117,7 +119,7 @@ def titled(text: str, title: str) -> str:
     """Return Markdown that starts with the page's title, unless it has a first-level heading of its own."""
     if not title or text.startswith("# ") or "\n# " in text:
         return text
-    return f"# {title}\n\n{text}"
+    return f"# {title}\n\n{text}".rstrip()
 
 
 def indented(text: str) -> str:

@@ -56,6 +56,7 @@ class Reply:
     hidden: int = 0
     controls: int = 0
     cut: bool = False
+    scripted: bool = False
     refused: Code | None = None
     """Set when the page was refused: the text says why."""
 
@@ -73,7 +74,7 @@ def answer(job: Job, body: bytes) -> tuple[Reply, bytes]:
         text = str(refusal).encode()
         return Reply(len(text), refused=refusal.code), text
     text = page.text.encode()
-    return Reply(len(text), page.title, page.charset, page.hidden, page.controls, page.cut), text
+    return Reply(len(text), page.title, page.charset, page.hidden, page.controls, page.cut, page.scripted), text
 
 
 def work(jobs: BinaryIO, replies: BinaryIO) -> None:

@@ -125,4 +125,4 @@ def rendered(reply: Reply, text: str) -> Rendered:
     """Return the page of a reply. Raises the `Refusal` that it holds instead."""
     if reply.refused is not None:
         refuse(reply.refused, text)
-    return Rendered(text, reply.title, reply.charset, reply.hidden, reply.controls, reply.cut)
+    return Rendered(text, reply.title, reply.charset, reply.hidden, reply.controls, reply.cut, reply.scripted)

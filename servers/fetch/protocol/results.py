@@ -88,6 +88,8 @@ def header(reading: Reading, said: str) -> str:
     notes = [page.url, str(page.status), media_type(page.content_type) or str(page.kind), said]
     if rendered.hidden:
         notes.append(f"{rendered.hidden} hidden chars left out")
+    if rendered.scripted:
+        notes.append("little text: it needs scripts, which are not run; try format=json, or another source")
     if page.cut or rendered.cut:
         notes.append("longer than the limit: its end is missing")
     return f"[{' · '.join(notes)}]"
