@@ -153,21 +153,27 @@ class Connection:
 
     async def call(self, call: Call, tool: Listed, desk: Desk, places: anyio.Semaphore) -> Result:
         """Run one call; every failure is a result. It takes one of `places` while it runs, and one of this server's."""
-        for again in (False, True):
+        repeated = False
+        while True:
             try:
                 session = await self._open_session()
             except Unusable as reason:
                 return failed(call.id, str(reason))
             try:
                 async with Seat(self._places, places) as seat:
-                    return await self._timed(session, call, tool, desk, seat)
+                    if self._serves(session):
+                        return await self._timed(session, call, tool, desk, seat)
             except CallLost as loss:
-                if self._session is session and self._state == "ready":
+                if self._serves(session):
                     # Its owner will notice a moment later than we do.
                     self._state = "starting"
-                if again or not (loss.unsent or tool.repeatable):
+                if repeated or not (loss.unsent or tool.repeatable):
                     return failed(call.id, self._unknown(tool))
-        raise AssertionError("unreachable")
+                repeated = True
+
+    def _serves(self, session: Session) -> bool:
+        """Whether this session is still the one that takes calls."""
+        return self._session is session and self._state == "ready"
 
     async def _timed(self, session: Session, call: Call, tool: Listed, desk: Desk, seat: Seat) -> Result:
         clock = WorkClock(self.config.call_timeout)

@@ -81,6 +81,7 @@ class Link:
         self._errands: dict[int, Errand] = {}
         self._checkers: dict[str, tuple[JsonValue, Checker]] = {}
         self._doubts = anyio.Event()
+        self._listing = anyio.Lock()
 
     async def over(self) -> None:
         """Return when nothing more will come from the server."""
@@ -92,6 +93,10 @@ class Link:
 
     async def relist(self) -> None:
         """Read the server's whole list of tools. Raises `MCPError`, `ValidationError`."""
+        async with self._listing:
+            await self._list()
+
+    async def _list(self) -> None:
         tools: list[Tool] = []
         cursor = None
         self._trace.mender.version = self._client.protocol_version

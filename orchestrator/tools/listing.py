@@ -13,6 +13,7 @@ from orchestrator.tools.schemas import Fitted, fit
 from orchestrator.tools.texts import cleaned
 
 HEADERS = "it asks for HTTP headers (x-mcp-header) in a way that the protocol forbids, and it must not be used"
+MOST_TOOLS = 1_000
 LONGEST_DESCRIPTION = 8_000
 TWICE = "the server lists this name twice; only the first is offered"
 
@@ -28,10 +29,13 @@ def listed(tools: Sequence[Tool], before: Sequence[Listed], mender: Mender) -> t
     for tool in tools:
         if tool.name in found:
             lost[f"{tool.name} (again)"] = TWICE
-        else:
+        elif len(found) < MOST_TOOLS:
             given = mender.given.get(tool.name, tool.input_schema)
             found[tool.name] = one(tool, given, known)
-    lost |= {name: HEADERS for name in mender.names if name not in found and name not in lost}
+    listed_names = {tool.name for tool in tools}
+    lost |= {name: HEADERS for name in mender.names if name not in listed_names and name not in lost}
+    if (more := len(listed_names) - len(found)) > 0:
+        lost[f"({more:,} more)"] = f"a server can offer {MOST_TOOLS:,} tools at most"
     unusable = [Listed(original=cleaned(name), given=None, offered=None, problem=why) for name, why in lost.items()]
     return (*found.values(), *unusable)
 

@@ -69,13 +69,13 @@ def prepared(config: ServerConfig, env: Mapping[str, str]) -> Recipe:
 def found(command: str, path: str, cwd: str | None) -> str:
     """Return the whole path of a program, as a shell finds it. Raises `CannotStart` that says where we looked."""
     if "/" in command:
-        whole = Path(cwd or ".", Path(command).expanduser())
+        whole = Path(cwd or ".", Path(command).expanduser()).absolute()
         if whole.is_file() and os.access(whole, os.X_OK):
             return str(whole)
         what = "is not executable" if whole.is_file() else "does not exist"
         raise CannotStart("spawn", f"the program {str(whole)!r} {what}", "Correct `command` in the config.")
     if place := shutil.which(command, path=path):
-        return place
+        return os.path.abspath(place)
     folders = [folder for folder in path.split(os.pathsep) if folder]
     near = difflib.get_close_matches(command, names_in(folders), n=1, cutoff=0.75)
     hint = f" There is {near[0]!r}: is that the one?" if near else ""

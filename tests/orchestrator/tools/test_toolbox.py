@@ -177,6 +177,20 @@ async def test_a_refusal_by_the_protocol_is_a_result(tmp_path: Path) -> None:
         assert text_of(result.content) == "old refused the call: not on a Sunday (code -32099)"
 
 
+async def test_an_answer_that_is_not_one_is_a_result_too(tmp_path: Path) -> None:
+    async with opened(tmp_path, old=bare()) as box:
+        result = await result_of(box, "old__odd")
+        assert result.is_error
+        assert text_of(result.content).startswith("old gave an answer that breaks its own rules")
+        assert await said_by(box, "old__echo", text="on") == "on"
+
+
+async def test_a_server_cannot_flood_the_window_with_tools(tmp_path: Path) -> None:
+    async with opened(tmp_path, many=bare("thousands")) as box:
+        assert len(box.tools()) == 1_000
+        assert box.quarantined() == {"many__(500 more)": "a server can offer 1,000 tools at most"}
+
+
 async def test_a_server_that_exits_at_the_first_new_word_is_spoken_to_in_the_old_way(tmp_path: Path) -> None:
     old = bare("dies-on-probe")
     async with opened(tmp_path, old=old) as box:
