@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal, cast
 
 from pydantic import JsonValue
@@ -68,14 +69,16 @@ class Conversations:
             await self._store.create(conversation_id)
         return await self._begin(conversation_id, TurnStarted(content=tuple(content)))
 
-    async def resume(self, conversation_id: str) -> Started | None:
+    async def resume(self, conversation_id: str, take_over: bool = False) -> Started | None:
         """Go on with what is unfinished: the open turn, or a message that got no answer. None if there is nothing.
 
-        Raises `NotFound`, and `Conflict` if the turn runs in another process.
+        Raises `NotFound`, and `Conflict` if the turn is at work in another process, unless `take_over`: then that
+        process can write no more, and calls that it has under way are of unknown outcome.
         """
         head = await self._store.head(conversation_id)
         if head.open_turn:
-            self._touch(head)
+            if not take_over:
+                self._touch(head)
             events = await self._store.events(conversation_id)
             first = next(event.seq for event in events if event.turn_id == head.open_turn)
             await self._submit(conversation_id, head.open_turn)
@@ -118,7 +121,7 @@ class Conversations:
                 seq = recorded.seq
                 yield recorded
             async for recorded in live:
-                if recorded.event.live or recorded.seq > seq:
+                if recorded.event.live or recorded.seq == 0 or recorded.seq > seq:
                     seq = max(seq, recorded.seq)
                     yield recorded
 
@@ -172,6 +175,9 @@ class Conversations:
             journal = await Journal.claim(self._store, self._feed, conversation_id, turn_id, self._owner)
         except Conflict:
             return  # it ended before it could be run
+        except StoreError as error:
+            log.error("turn %s cannot be run: %s", turn_id, error)
+            return self._announce(conversation_id, turn_id, failed_by(error))
         self._open[turn_id] = journal
         try:
             await self._run(journal)
@@ -189,7 +195,12 @@ class Conversations:
                 await journal.emit(failed_by(failure))
             except (Fenced, StoreError):  # it cannot be recorded here, but whoever watches must know
                 log.warning("the end of turn %s is not recorded: %s", journal.turn.turn_id, failure)
-                journal.announce(failed_by(failure))
+                self._announce(journal.turn.conversation_id, journal.turn.turn_id, failed_by(failure))
+
+    def _announce(self, conversation_id: str, turn_id: str, end: TurnFinished) -> None:
+        """Show the watchers an end that cannot be recorded (the disk is full, another process has the turn)."""
+        at = datetime.now(UTC)
+        self._feed.publish(Recorded(conversation_id=conversation_id, turn_id=turn_id, seq=0, at=at, event=end))
 
     async def _begin(self, conversation_id: str, started: TurnStarted) -> Started:
         turn_id = new_id("t")

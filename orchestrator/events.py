@@ -209,7 +209,10 @@ EVENT: TypeAdapter[DurableEvent | LiveEvent] = TypeAdapter(Event)
 
 
 class Recorded(Value):
-    """An event with its place in the conversation; live events carry the number of the last durable one."""
+    """An event with its place in the conversation.
+
+    Live events carry the number of the last durable one; 0 marks an end that could not be recorded.
+    """
 
     conversation_id: str
     turn_id: str

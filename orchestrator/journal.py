@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import anyio
 
 from orchestrator.conversation import Conversation, fold
-from orchestrator.events import DurableEvent, LiveEvent, Recorded, TurnFinished
+from orchestrator.events import DurableEvent, LiveEvent, Recorded
 from orchestrator.ports import Feed, Store, TurnRef
 
 
@@ -43,7 +43,7 @@ class Journal:
     async def emit(self, event: DurableEvent | LiveEvent) -> None:
         """Record the event (or only show it, if it is live). Raises `Fenced` if another process took the turn over."""
         if isinstance(event, LiveEvent):
-            self._feed.publish(self._shown(event, self.conversation.seq))
+            self._feed.publish(self._shown(event))
             return
         # Once the disk may have it, memory must have it too: a cancelled caller waits these few milliseconds.
         with anyio.CancelScope(shield=True):
@@ -74,15 +74,11 @@ class Journal:
             if not self._waiters:
                 self.waited += time.monotonic() - self._since
 
-    def announce(self, event: TurnFinished) -> None:
-        """Show the watchers an end that cannot be recorded (the disk is full, another process has the turn)."""
-        self._feed.publish(self._shown(event, self.conversation.seq + 1))
-
-    def _shown(self, event: DurableEvent | LiveEvent, seq: int) -> Recorded:
+    def _shown(self, event: LiveEvent) -> Recorded:
         return Recorded(
             conversation_id=self.turn.conversation_id,
             turn_id=self.turn.turn_id,
-            seq=seq,
+            seq=self.conversation.seq,
             at=datetime.now(UTC),
             event=event,
         )

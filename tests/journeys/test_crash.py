@@ -5,27 +5,10 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.journeys.stage import Desk, calls, of_type, processes_with, program, recorded
-
-
-def until(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
-    """Wait for something that another process brings about."""
-    end = time.monotonic() + seconds
-    pause = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    try:
-        while not holds():
-            assert time.monotonic() < end, f"never came: {what}"
-            try:
-                pause.wait(0.05)
-            except subprocess.TimeoutExpired:
-                continue
-    finally:
-        pause.kill()
-        pause.wait()
+from tests.journeys.waiting import until
 
 
 def test_after_a_kill_the_turn_is_finished_and_no_finished_call_is_made_again(desk: Desk) -> None:
