@@ -176,12 +176,14 @@ def raw_client(command: Sequence[str], env: Mapping[str, str] | None = None) -> 
         yield RawClient(process)
     finally:
         assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        process.stdout.close()
 
 
 def tool_side(name: str, command: Callable[[], Sequence[str]], tool: str, arguments: Mapping[str, Any]) -> Side:

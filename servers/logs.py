@@ -11,14 +11,12 @@ import logging
 import queue
 import sys
 import threading
-import time
 from datetime import UTC, datetime
 from typing import TextIO
 
 from servers.cleaning import clean
 
-MOST_WAITING = 10_000
-_END = object()
+MOST_WAITING = 4_000_000  # characters
 
 
 class Lines:
@@ -26,30 +24,33 @@ class Lines:
 
     def __init__(self, stream: TextIO, most_waiting: int = MOST_WAITING) -> None:
         self._stream = stream
-        self._waiting: queue.Queue[object] = queue.Queue(most_waiting)
+        self._most = most_waiting
+        self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._counting = threading.Lock()
+        self._size = 0
         self._lost = 0
         self._writer = threading.Thread(target=self._drain, name="stderr", daemon=True)
         self._writer.start()
 
     def write(self, line: str) -> None:
         """Queue one line; where there is no room, it is counted and the count is written later."""
-        try:
-            self._waiting.put_nowait(line)
-        except queue.Full:
-            self._lost += 1
+        with self._counting:
+            if self._size + len(line) > self._most:
+                self._lost += 1
+                return
+            self._size += len(line)
+        self._waiting.put(line)
 
     def close(self, seconds: float = 1.0) -> None:
         """Write what is waiting, for at most `seconds`."""
-        end = time.monotonic() + seconds
-        try:
-            self._waiting.put(_END, timeout=seconds)
-        except queue.Full:
-            return
-        self._writer.join(max(0.0, end - time.monotonic()))
+        self._waiting.put(None)
+        self._writer.join(seconds)
 
     def _drain(self) -> None:
-        while (line := self._waiting.get()) is not _END:
-            lost, self._lost = self._lost, 0
+        while (line := self._waiting.get()) is not None:
+            with self._counting:
+                lost, self._lost = self._lost, 0
+                self._size -= len(line)
             text = f"{line}\n" + (f'{{"audit": "lost", "lines": {lost}}}\n' if lost else "")
             try:
                 self._stream.write(text)

@@ -5,6 +5,7 @@ It is an `MCPServer` of the SDK; tools, resources and prompts are added to it in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import PackageNotFoundError, version
@@ -38,6 +39,12 @@ L = TypeVar("L")
 FIVE_MINUTES = 300_000
 _MOST_PROBLEMS = 5  # of one call that its error names
 _LONGEST_NAME = 80
+# What the SDK says where a `Resolve` parameter was not answered (mcp 2.3, `mcpserver/resolve.py`).
+_UNANSWERED = re.compile(r"elicitation was (decline|cancel)$")
+_SAID_NO = {
+    "decline": "denied: the user said no. Do not try the same again; ask what to do instead.",
+    "cancel": "denied: the user closed the question without an answer. Ask before you try the same again.",
+}
 
 
 def suite_version() -> str:
@@ -189,7 +196,8 @@ def _worded(tool: Tool, failure: ToolError, context: Context[Any, Any] | None) -
     """Return `failure` with the text that the model shall read, and nothing else."""
     cause = failure.__cause__
     if isinstance(cause, ToolError | ResourceError) and not isinstance(failure, UnexpectedToolError):
-        return ToolError(str(cause))
+        unanswered = _UNANSWERED.search(str(cause))
+        return ToolError(_SAID_NO[unanswered[1]] if unanswered else str(cause))
     text = wording(cause)
     if text is not None:
         return ToolError(text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+from servers.logs import Lines
 from tests.servers.suite.running import PATIENCE, served
 from tests.servers.suite.test_stdio import Raw, sample
 
@@ -61,6 +63,24 @@ def test_nobody_can_forge_a_line(tmp_path: Path) -> None:
     audits, others = calls(tmp_path, "--audit-full", "--log-level", "debug", tools=[(forged, {forged: forged})])
     assert [line["audit"] for line in audits] == ["call"]
     assert not [line for line in others if line.startswith(("FAKE", "\x1b")) or "\x1b" in line]
+
+
+def test_lines_nobody_reads_are_counted_and_take_no_memory() -> None:
+    read, write = os.pipe()
+    with open(read, encoding="utf-8") as reader, open(write, "w", encoding="utf-8") as writer:
+        lines = Lines(writer, most_waiting=10_000)
+        for _ in range(3_000):
+            lines.write("x" * 100)  # 300 KB: a pipe holds 64 KB, and 10 KB may wait
+        written: list[str] = []
+        while not any("lost" in line for line in written):
+            written.append(reader.readline())
+        lines.write("last")
+        while written[-1] != "last\n":
+            written.append(reader.readline())
+        lines.close()
+    lost = sum(json.loads(line)["lines"] for line in written if line.startswith("{"))
+    assert lost + sum(line.startswith("x") for line in written) == 3_000
+    assert lost > 1_000
 
 
 def test_the_log_can_be_json(tmp_path: Path) -> None:

@@ -136,3 +136,16 @@ async def test_a_destructive_tool_asks_in_both_eras(tmp_path: Path, mode: Mode, 
     [block] = result.content
     assert isinstance(block, TextContent)
     assert block.text == text
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+async def test_a_user_who_says_no_is_heard(tmp_path: Path, mode: Mode, action: Literal["decline", "cancel"]) -> None:
+    async def elicited(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action=action)
+
+    async with Client(build(tmp_path), mode=mode, elicitation_callback=elicited) as client:
+        result = await client.call_tool("remove", {"count": 3})
+    [block] = result.content
+    assert isinstance(block, TextContent)
+    assert result.is_error
+    assert block.text.startswith("denied: the user ")
