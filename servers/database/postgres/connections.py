@@ -34,10 +34,10 @@ class Connections:
         self.places = anyio.CapacityLimiter(SIDE_BY_SIDE)
 
     @asynccontextmanager
-    async def lent(self) -> AsyncGenerator[Connection]:
-        """Lend a connection outside any transaction. Raises `Unavailable` without one, `Refused` for a mighty role."""
+    async def lent(self, begin: bytes) -> AsyncGenerator[Connection]:
+        """Lend a connection on which `begin` was run. Raises `Unavailable` without one, `Refused` for a mighty role."""
         async with self.places:
-            connection = await self.rested() or await self.made()
+            connection = await self.begun(begin)
             try:
                 yield connection
             finally:
@@ -46,6 +46,23 @@ class Connections:
                         self.idle.append(connection)
                     else:
                         await connection.close()
+
+    async def begun(self, begin: bytes) -> Connection:
+        """Return a connection after `begin`, which finds out whether the server still knows one that has waited."""
+        while connection := await self.rested():
+            try:
+                with anyio.fail_after(CONNECT_SECONDS):
+                    await connection.execute(begin)
+                return connection
+            except (psycopg.Error, TimeoutError):
+                await connection.close()
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await connection.close()
+                raise
+        connection = await self.made()
+        await connection.execute(begin)
+        return connection
 
     async def rested(self) -> Connection | None:
         """Return a connection that is still open, if one waits."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import psycopg
@@ -101,12 +101,11 @@ class PostgresEngine:
 
     async def call(self, ask: Callable[[Connection], Awaitable[T]], writing: bool = False) -> T:
         """Return what `ask` gives in a transaction; it is cancelled in the server when this is, or takes too long."""
-        async with self.connections.lent() as connection:
+        async with self.connections.lent(self.begin(writing)) as connection:
 
             async def work() -> T:
                 try:
-                    async with self.transaction(connection, writing):
-                        return await ask(connection)
+                    return await ask(connection)
                 except psycopg.Error as error:
                     raise explained(error, "") from None
 
@@ -116,9 +115,8 @@ class PostgresEngine:
 
             return await run_stoppable(work, stop, self.seconds + 0.5)
 
-    @asynccontextmanager
-    async def transaction(self, connection: Connection, writing: bool) -> AsyncGenerator[None]:
-        """Open a transaction with our settings; it is rolled back when the connection is given back."""
+    def begin(self, writing: bool) -> bytes:
+        """Return what opens a transaction with our settings; it is rolled back when the connection is given back."""
         limit = int(self.seconds * 1000)
         settings = {
             "statement_timeout": limit,
@@ -131,10 +129,8 @@ class PostgresEngine:
             "standard_conforming_strings": "on",
             "client_min_messages": "error",
         }
-        begin = f"BEGIN {'READ WRITE' if writing else 'READ ONLY'}; "
-        local = "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
-        await connection.execute((begin + local).encode())
-        yield
+        opening = f"BEGIN {'READ WRITE' if writing else 'READ ONLY'}"
+        return "; ".join([opening, *(f"SET LOCAL {name} = {value}" for name, value in settings.items())]).encode()
 
     async def shape(self, connection: Connection, statement: Statement) -> Shape:
         """Return the columns of a statement that reads. Raises `WrongStatement`, `Refused`."""

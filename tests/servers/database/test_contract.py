@@ -32,9 +32,9 @@ async def test_pages_are_the_whole_and_say_where_they_go_on(source: Source) -> N
         rows: list[list[object]] = []
         page = await engine.query(statement, Window(max_rows=5_000, max_bytes=10_000_000))
         rows += page.rows
-        while page.next_offset is not None:
+        while (following := page.next_offset) is not None:
             assert page.truncated == "rows"
-            page = await engine.query(statement, Window(5_000, page.next_offset, 10_000_000))
+            page = await engine.query(statement, Window(5_000, following, 10_000_000))
             rows += page.rows
     assert rows == [[number, f"row {number}"] for number in range(1, BIG + 1)]
 
@@ -45,7 +45,7 @@ async def test_an_answer_stops_at_its_bytes_and_goes_on_at_the_next_row(source: 
         page = await engine.query(statement, Window(max_rows=5_000, max_bytes=1_000))
         assert page.truncated == "bytes"
         assert page.next_offset == len(page.rows) < 100
-        after = await engine.query(statement, Window(max_rows=1, offset=page.next_offset))
+        after = await engine.query(statement, Window(max_rows=1, offset=page.next_offset or 0))
     assert after.rows[0][0] == len(page.rows) + 1
 
 
