@@ -214,8 +214,8 @@ def _lines(path: str, raw: bytes, what: Search, pattern: Pattern, last: int, pat
 
 def _shown(raw: bytes, start: int, end: int, place: int) -> str:
     """The line, cut around the match where it is long."""
-    if end - start > 4 * WIDEST:
-        start = _whole_letter(raw, max(start, place - WIDEST))
+    if end - start > WIDEST:
+        start = _whole_letter(raw, max(start, place - WIDEST // 4))
         end = _whole_letter(raw, min(end, start + 4 * WIDEST))
     line = raw[start:end].rstrip(b"\r")
     try:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 from servers.files.folder import Folder
 from servers.files.memory import give_back_early
+from servers.files.opening import kernel_opens
 from servers.files.protected import Protection
 from servers.files.protocol.confirming import Asking, Policy
 from servers.files.protocol.files_server import FilesServer
@@ -100,9 +101,24 @@ def _build(options: argparse.Namespace) -> FilesServer:
         raise CannotServe(str(refusal)) from None
 
 
+def _posture(options: argparse.Namespace) -> dict[str, object]:
+    """What `--check` says about these options; no path of the host beyond what the operator wrote."""
+    roots = parse_roots(options.roots)
+    return {
+        "folders": [{"name": root.name, "writable": root.writable} for root in roots],
+        "boundary": "openat2" if kernel_opens() else "walk",
+        "confirm": options.confirm,
+        "trash": not options.no_trash,
+        "quota_mb": options.quota,
+        "opened_names": list(options.allow),
+        "watch": options.watch,
+    }
+
+
 PROGRAM = Program(
     name="files",
     summary="Serve folders to an MCP client: list, read, search, and change what is writable.",
     add_options=_add_options,
     build=_build,
+    posture=_posture,
 )

@@ -21,8 +21,8 @@ from servers.files.served import Served
 
 MOST_SUBSCRIBED = 1000
 """URIs that sessions of the older protocol may have subscribed to at a time."""
-STEP_MS = 200
-"""How long changes are gathered before they are told."""
+GATHERED_MS = 400
+"""How long changes are gathered before they are told, and at most between two looks whether to stop."""
 
 
 @dataclass
@@ -71,10 +71,8 @@ class Watching:
             tasks.cancel_scope.cancel()
 
     async def _watch(self, folder: Folder, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  # optional, only with --watch
-
         top = folder.hosts[0].rstrip("/") + "/"
-        async with contextlib.aclosing(awatch(top, step=STEP_MS, ignore_permission_denied=True)) as changes:
+        async with contextlib.aclosing(_changes(top)) as changes:
             task_status.started()
             async for batch in changes:
                 await self._tell(folder, (path.removeprefix(top) for _, path in batch))
@@ -84,6 +82,12 @@ class Watching:
             if await anyio.to_thread.run_sync(_is_ours, folder, path):
                 await self.bus.publish(ResourceUpdated(uri=uri_of(folder, path)))
                 await self.subscribers.tell(uri_of(folder, path))
+
+
+def _changes(top: str) -> AsyncGenerator[set[tuple[Any, str]]]:
+    from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]  # optional, only with --watch
+
+    return awatch(top, debounce=GATHERED_MS, rust_timeout=GATHERED_MS, ignore_permission_denied=True)
 
 
 def _is_ours(folder: Folder, path: str) -> bool:

@@ -39,6 +39,13 @@ class Ground:
             found.update({f"{folder}/{name}/": b"" for name in folders})
         return found
 
+    def make(self, name: str | bytes, start: bytes = b"", size: int = 0) -> None:
+        """Make a file in the root that begins with `start` and is `size` bytes long, without taking room."""
+        with open(os.path.join(os.fsencode(self.root), os.fsencode(name)), "wb") as file:
+            file.write(start)
+            if size:
+                file.truncate(size)
+
 
 @dataclass(frozen=True)
 class Answer:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import os
-from typing import Any
+import unicodedata
+from typing import Any, Literal
 
 import pytest
 
@@ -46,8 +47,7 @@ async def test_f35_a_name_is_shown_without_what_acts_and_can_be_used_as_shown(at
 
 
 async def test_a_name_that_is_no_utf_8_is_shown_and_used(attacker: Any) -> None:
-    with open(os.fsencode(attacker.ground.root) + b"/latin-\xe9.txt", "w") as file:
-        file.write("its text\n")
+    attacker.ground.make(b"latin-\xe9.txt", b"its text\n")
     listing = await attacker.call("fs_list", glob="latin*")
     shown = listing.structured["entries"][0]["path"]
     assert shown == "latin-\\u{dce9}.txt"
@@ -58,9 +58,7 @@ async def test_a_name_that_is_no_utf_8_is_shown_and_used(attacker: Any) -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-async def test_a_name_is_found_in_the_other_normal_form(attacker: Any, form: str) -> None:
-    import unicodedata
-
+async def test_a_name_is_found_in_the_other_normal_form(attacker: Any, form: Literal["NFC", "NFD"]) -> None:
     there, asked = unicodedata.normalize(form, "Ä-é.txt"), "Ä-é.txt"
     (attacker.ground.root / there).write_text("x\n")
     for spelling in (unicodedata.normalize("NFC", asked), unicodedata.normalize("NFD", asked)):

@@ -97,7 +97,17 @@ async def test_a_match_never_reaches_over_a_line_end(attacker: Any) -> None:
 
 @pytest.mark.parametrize(
     "rules",
-    ["(a+)+$\n" * 1000, "*" * 5000, "!" * 1000, "[" * 500, "**/" * 500, "\\\n\\", "\0\n*", "a" * 300_000, "/\n//\n***\n"],
+    [
+        "(a+)+$\n" * 1000,
+        "*" * 5000,
+        "!" * 1000,
+        "[" * 500,
+        "**/" * 500,
+        "\\\n\\",
+        "\0\n*",
+        "a" * 300_000,
+        "/\n//\n***\n",
+    ],
     ids=range(9),
 )
 async def test_no_gitignore_breaks_or_slows_a_walk(attacker: Any, rules: str) -> None:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 # One era is enough here: what is attacked lies behind the protocol.
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("attacker", ["auto"], indirect=True)]
 
-UNWRITTEN = [
-    pytest.param(".git/hooks/post-checkout", id="F40"),
-    pytest.param(".git/config", id="F41"),
-    *(
-        ".GIT/config .git./config .git\u200c/config .git::$INDEX_ALLOCATION/config git~1/config sub/.git/config "
-        ".git .ssh/authorized_keys .env .env.local .vscode/tasks.json .idea/workspace.xml .mcp.json .bashrc .profile "
-        ".zshrc .npmrc .pypirc .claude/settings.json .cursor/mcp.json .cursorrules .husky/pre-commit .gitmodules "
-        ".gitattributes .docker/config.json .kube/config .aws/credentials .gnupg/gpg.conf .devcontainer/x.json "
-        "orchestrator.json .envrc .trash/x key.pem id_ed25519 .ENV ．ｇｉｔ/config"  # noqa: RUF001
-    ).split(" "),
-]
-UNREAD = ".env .env.local .ENV sub/.env .git/config server.pem id_rsa id_ed25519.bak .npmrc .netrc .aws/credentials".split()
+UNWRITTEN = """
+    .git/hooks/post-checkout .git/config .GIT/config .git./config .git\u200c/config .git::$INDEX_ALLOCATION/config
+    git~1/config sub/.git/config .git .ssh/authorized_keys .env .env.local .ENV .vscode/tasks.json .idea/workspace.xml
+    .mcp.json .bashrc .profile .zshrc .npmrc .pypirc .claude/settings.json .cursor/mcp.json .cursorrules
+    .husky/pre-commit .gitmodules .gitattributes .docker/config.json .kube/config .aws/credentials .gnupg/gpg.conf
+    .devcontainer/x.json
+    orchestrator.json .envrc .trash/x key.pem id_ed25519 \uff0e\uff47\uff49\uff54/config
+"""
+"""The first two are F40 and F41."""
+UNREAD = """
+    .env .env.local .ENV sub/.env .git/config server.pem id_rsa id_ed25519.bak .npmrc .netrc .aws/credentials
+"""
 
 
-@pytest.mark.parametrize("path", UNWRITTEN)
+@pytest.mark.parametrize("path", UNWRITTEN.split())
 async def test_what_programs_obey_is_not_written(attacker: Any, path: str) -> None:
     answer = await attacker.call("fs_write", path=path, content="[core]\n\tfsmonitor = touch PWNED\n", mkdirs=True)
     assert answer.code == "denied", answer.text
@@ -37,7 +36,7 @@ async def test_what_programs_obey_is_not_written(attacker: Any, path: str) -> No
     await attacker.works()
 
 
-@pytest.mark.parametrize("path", UNREAD)
+@pytest.mark.parametrize("path", UNREAD.split())
 async def test_what_holds_secrets_is_not_read(attacker: Any, path: str) -> None:
     file = attacker.ground.root / path
     file.parent.mkdir(exist_ok=True)
@@ -73,19 +72,13 @@ async def test_no_repository_grows_without_its_dot(attacker: Any) -> None:
         for path in ("bare/objects/a", "bare/refs/a", "bare/config", "bare/HEAD", "bare/hooks/post-checkout")
     ]
     assert any(refused)
-    done = subprocess.run(
-        ["git", "-c", "safe.directory=*", "rev-parse", "--git-dir"],
-        cwd=bare,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={"GIT_CEILING_DIRECTORIES": str(attacker.ground.base), "PATH": "/usr/bin:/bin"},
-    )
+    ceiling = f"GIT_CEILING_DIRECTORIES={attacker.ground.base}"
+    done = await anyio.run_process(["env", ceiling, "git", "rev-parse", "--git-dir"], cwd=bare, check=False)
     assert done.returncode != 0, "git takes the folder for a repository"
 
 
 async def test_nothing_is_written_inside_a_bare_repository(attacker: Any) -> None:
-    subprocess.run(["git", "init", "-q", "--bare", str(attacker.ground.root / "it.git")], check=True)
+    await anyio.run_process(["git", "init", "-q", "--bare", str(attacker.ground.root / "it.git")])
     before = (attacker.ground.root / "it.git" / "config").read_bytes()
     for path in ("it.git/config", "it.git/hooks/post-update", "it.git/hooks/new/x"):
         answer = await attacker.call("fs_write", path=path, content="x", mode="overwrite", mkdirs=True)
@@ -99,4 +92,4 @@ async def test_nothing_is_written_inside_a_bare_repository(attacker: Any) -> Non
 async def test_names_that_only_look_alike_stay_open(attacker: Any, path: str) -> None:
     assert not (await attacker.call("fs_write", path=path, content="open\n")).is_error
     assert "open" in (await attacker.call("fs_read", path=path)).text
-    assert Path(attacker.ground.root, path).read_text() == "open\n"
+    assert (attacker.ground.root / path).read_text() == "open\n"

@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Swapper:
     swaps: int = 0
 
     @contextlib.contextmanager
-    def at_work(self) -> Iterator[Swapper]:
+    def at_work(self) -> Generator[Swapper]:
         """Swap until the block is left."""
         done, begun = threading.Event(), threading.Event()
         library = ctypes.CDLL(None, use_errno=True)
@@ -96,7 +96,7 @@ def test_the_race_is_real_a_plain_open_loses_it(ground: Any) -> None:
 @pytest.mark.parametrize("opener", OPENERS)
 def test_f46_no_raced_read_leaks(ground: Any, opener: Opener) -> None:
     folder = served(ground, opener)
-    read = refused = 0
+    read, refusals = 0, set[str]()
     with arena(ground, "race").at_work() as swapper:
         for _ in range(READS):
             try:
@@ -104,10 +104,10 @@ def test_f46_no_raced_read_leaks(ground: Any, opener: Opener) -> None:
                     assert os.read(opened.fd, 100) == b"harmless\n"
                     read += 1
             except FilesError as error:
-                assert error.code in ("denied", "conflict", "not_found")
-                refused += 1
+                refusals.add(error.code)
     folder.close()
-    assert (read + refused, read > 0, refused > 0, swapper.swaps > 100) == (READS, True, True, True)
+    assert refusals <= {"denied", "conflict", "not_found"}
+    assert (0 < read < READS, swapper.swaps > 100) == (True, True)
 
 
 @pytest.mark.parametrize("opener", OPENERS)

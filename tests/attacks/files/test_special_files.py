@@ -68,8 +68,7 @@ async def test_walkers_pass_pipes_by(attacker: Any) -> None:
 
 
 async def test_f27_a_giant_file_answers_with_its_first_page(attacker: Any) -> None:
-    with open(attacker.ground.root / "giant", "wb") as file:
-        file.truncate(300 * 1024 * 1024)
+    attacker.ground.make("giant", size=300 * 1024 * 1024)
     page = await attacker.call("fs_read", path="giant", **{"as": "text"})
     assert not page.is_error
     facts = page.meta["files/pages"][0]
@@ -85,9 +84,7 @@ async def test_f27_a_giant_file_answers_with_its_first_page(attacker: Any) -> No
 
 
 async def test_f28_a_giant_picture_is_a_link(attacker: Any) -> None:
-    with open(attacker.ground.root / "giant.png", "wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n")
-        file.truncate(314_572_800)
+    attacker.ground.make("giant.png", b"\x89PNG\r\n\x1a\n", 314_572_800)
     answer = await attacker.call("fs_read", path="giant.png", **{"as": "image"})
     assert answer.code == "too_large"
     assert "314572800 > 5000000" in answer.text
