@@ -11,6 +11,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from orchestrator.cli.asking import Asker, Decision, Granted
+from orchestrator.cli.cleaning import clean
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.outcome import Outcome, Tally
 from orchestrator.cli.screen import Screen
@@ -121,10 +122,17 @@ class _Play:
                 self._asking = ask.call_id if isinstance(ask, ApprovalRequested) else ask.question_id
                 if self._asking in self._settled:
                     continue
-                with anyio.CancelScope() as self._asked_in, contextlib.suppress(Conflict):
+                with anyio.CancelScope() as self._asked_in:
                     await self._answer(ask)
 
     async def _answer(self, ask: Ask) -> None:
+        """Ask, and record the answer; the turn may be over by then, or in the hands of another process."""
+        try:
+            await self._recorded(ask)
+        except Conflict as late:
+            self._stage.writer.say(clean(str(late)), "problem")
+
+    async def _recorded(self, ask: Ask) -> None:
         conversation_id, conversations = self._started.conversation_id, self._stage.conversations
         if isinstance(ask, ApprovalRequested):
             decision = await self._decided(ask)
