@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from simulator import broken, cards, editing, generation, parsing, situation, sizes, validation
+from simulator import broken, cards, editing, generation, parsing, situation, validation
 from simulator.batches import Batches
 from simulator.doors import Door, asked_fault, guarded, not_found
 from simulator.errors import Refused
@@ -160,7 +160,7 @@ class Api:
         request, verdict = self._checked(Prompt, caller, body)
         validation.check_countable(request)
         edited = editing.apply(generation.seen(request.sent, verdict), request.body.context_management, request.model)
-        counted: Json = {"input_tokens": sizes.total(edited.sent, request.model)}
+        counted: Json = {"input_tokens": edited.total}
         if request.body.context_management is not None:
             counted["context_management"] = {"original_input_tokens": edited.original}
         return JSONResponse(counted)

@@ -18,6 +18,7 @@ from simulator.reply import Reply
 from simulator.stream import Event, Pace
 
 BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+JOINED = 16_384
 GUEST_PAGE = "<html><body>Welcome to the guest network</body></html>"
 
 
@@ -41,6 +42,10 @@ async def before(fault: Fault, now: float) -> Response | None:
 
 async def streamed(reply: Reply, fault: Fault, pace: Pace, http: HttpRequest) -> AsyncIterator[bytes]:
     """Yield the bytes of a stream, up to where a fault ends it."""
+    if fault.kind == "none" and not pace.tokens_per_second:
+        async for data in _joined(reply):
+            yield data
+        return
     number = 0
     async for event in stream.paced(reply, pace):
         if fault.kind == "cut-arguments" and _is_input(event) and number >= fault.after:
@@ -51,6 +56,19 @@ async def streamed(reply: Reply, fault: Fault, pace: Pace, http: HttpRequest) ->
             return
         number += 1
         yield event.encoded()
+
+
+async def _joined(reply: Reply) -> AsyncIterator[bytes]:
+    """Yield a stream that nothing slows down or breaks: its first event, then the others many at a time."""
+    kept, size = list[bytes](), 0
+    for number, event in enumerate(stream.events(reply)):
+        data = event.encoded()
+        kept.append(data)
+        size += len(data)
+        if number == 0 or size > JOINED:
+            yield b"".join(kept)
+            kept, size = [], 0
+    yield b"".join(kept)
 
 
 def _is_input(event: Event) -> bool:

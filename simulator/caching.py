@@ -70,10 +70,13 @@ class Cache:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._traces: OrderedDict[str, Trace] = OrderedDict()
 
-    def take(self, request: Request[Any], sent: Json, now: float) -> Pending:
-        """Return what the request `sent`, begun `now`, reads and writes. Its entries wait for `begin`."""
-        model = request.model
-        sized = measure(sent, model, salt(request))
+    def take(self, request: Request[Any], sent: Json, now: float, known: Sequence[Sized] | None = None) -> Pending:
+        """Return what the request `sent`, begun `now`, reads and writes. Its entries wait for `begin`.
+
+        `known` spares measuring `sent` again, if the request's settings do not part the cache.
+        """
+        model, parting = request.model, salt(request)
+        sized = known if known is not None and not any(parting.values()) else measure(sent, model, parting)
         points = breakpoints(sent, sized)
         owner = f"{request.caller.key}\0{model.id}\0"
         keys = [owner + one.position.digest for one in sized]

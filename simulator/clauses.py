@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from simulator.shapes import Json
@@ -69,6 +69,7 @@ def word_is_common(word: str) -> bool:
     return word.lower() in COMMON
 
 
+@functools.lru_cache(maxsize=8_192)
 def words_of(text: str) -> frozenset[str]:
     """Return the stems of the words that matter, names split at `_` and at capitals."""
     spread = re.sub(r"([a-z])([A-Z])", r"\1 \2", text.replace("_", " ").replace("-", " "))
@@ -86,7 +87,7 @@ class Clause:
 
     text: str
 
-    @cached_property
+    @functools.cached_property
     def bare(self) -> str:
         """The text without the things that are quoted in it."""
         text = self.text
@@ -94,7 +95,7 @@ class Clause:
             text = pattern.sub(" ", text)
         return text
 
-    @cached_property
+    @functools.cached_property
     def words(self) -> frozenset[str]:
         """The stems of its words."""
         asks = (
@@ -102,12 +103,12 @@ class Clause:
         )
         return words_of(PATH.sub(" ", self.bare)) | asks
 
-    @cached_property
+    @functools.cached_property
     def nouns(self) -> frozenset[str]:
         """The words that name a thing, not an act."""
         return self.words - ACTS
 
-    @cached_property
+    @functools.cached_property
     def place(self) -> str | None:
         """The folder of `the files in docs`."""
         found = re.search(
@@ -116,29 +117,29 @@ class Clause:
         word = found.group(1) if found else None
         return None if word is None or word.lower() in STOP or word_is_common(word) else word
 
-    @cached_property
+    @functools.cached_property
     def urls(self) -> tuple[str, ...]:
         """The addresses."""
         return tuple(url.rstrip(".,;:!?") for url in URL.findall(self.text))
 
-    @cached_property
+    @functools.cached_property
     def ticked(self) -> tuple[str, ...]:
         """What stands in backticks."""
         return tuple(found.strip() for found in BACKTICKS.findall(self.text))
 
-    @cached_property
+    @functools.cached_property
     def sql(self) -> tuple[str, ...]:
         """The statements in backticks, or the whole clause if it is one."""
         ticked = tuple(found for found in self.ticked if SQL.match(found))
         plain = re.match(r"\s*select\s.+\sfrom\s", self.text, re.I) or re.match(r"\s*select\s+[\w(*]+", self.text)
         return ticked or ((self.text.strip(),) if plain else ())
 
-    @cached_property
+    @functools.cached_property
     def quoted(self) -> tuple[str, ...]:
         """What stands in quotes."""
         return tuple(next(filter(None, found)) for found in QUOTED.findall(self.text))
 
-    @cached_property
+    @functools.cached_property
     def paths(self) -> tuple[str, ...]:
         """What looks like a file or a folder."""
         plain = [found.rstrip(".,;:!?") for found in PATH.findall(self.bare)]
@@ -149,13 +150,13 @@ class Clause:
             )
         )
 
-    @cached_property
+    @functools.cached_property
     def numbers(self) -> tuple[float | int, ...]:
         """The numbers, in digits or in words."""
         digits = [json.loads(found) for found in NUMBER.findall(PATH.sub(" ", self.bare))]
         return (*digits, *(NUMBERS[word.lower()] for word in WORD.findall(self.bare) if word.lower() in NUMBERS))
 
-    @cached_property
+    @functools.cached_property
     def object(self) -> Json | None:
         """The JSON object in it."""
         start = self.text.find("{")

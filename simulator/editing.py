@@ -10,6 +10,7 @@ from simulator.catalog import ModelCard
 from simulator.prefix import blocks_of
 from simulator.request import ClearThinking, ClearToolUses, CompactAt, ContextManagement, TurnsValue
 from simulator.shapes import Json
+from simulator.sizes import Sized, measure
 
 PLACEHOLDER = "[Old tool result content cleared]"
 
@@ -21,16 +22,24 @@ class Edited:
     sent: Json
     original: int
     """Tokens before."""
+    sized: tuple[Sized, ...]
+    """The positions that are left."""
     applied: tuple[Json, ...] = ()
     compact: CompactAt | None = None
     """The edit that asks for a summary, if its trigger was reached."""
 
+    @property
+    def total(self) -> int:
+        """Tokens after."""
+        return self.sized[-1].total if self.sized else 0
+
 
 def apply(sent: Json, management: ContextManagement | None, model: ModelCard) -> Edited:
     """Return `sent` with the edits applied, oldest content first."""
-    original = sizes.total(sent, model)
-    if management is None:
-        return Edited(sent, original)
+    sized = tuple(measure(sent, model))
+    original = sized[-1].total if sized else 0
+    if management is None or not management.edits:
+        return Edited(sent, original, sized)
     applied: list[Json] = []
     compact: CompactAt | None = None
     for edit in management.edits:
@@ -49,7 +58,7 @@ def apply(sent: Json, management: ContextManagement | None, model: ModelCard) ->
         if count:
             applied.append({"type": edit.type, name: count, "cleared_input_tokens": cleared})
             sent = after
-    return Edited(sent, original, tuple(applied), compact)
+    return Edited(sent, original, tuple(measure(sent, model)) if applied else sized, tuple(applied), compact)
 
 
 def _without_thinking(sent: Json, edit: ClearThinking) -> tuple[Json, int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from simulator import editing, instance, prefix, reply, sampling, signatures, sizes, summary, thinkcheck, toolchanges
+from simulator import editing, instance, prefix, reply, sampling, signatures, summary, thinkcheck, tokens, toolchanges
 from simulator.answer import Answer, Call, Piece, Say, Think, Whole
 from simulator.betas import MCP_LISTING
 from simulator.caching import Pending
@@ -80,9 +80,8 @@ class _Generation:
 
     async def run(self) -> Finished:
         """Return the finished reply."""
-        whole = sizes.total(self.edited.sent, self.request.model)
-        if whole > self.request.model.context:
-            raise Refused(f"prompt is too long: {whole} tokens > {self.request.model.context} maximum")
+        if self.edited.total > self.request.model.context:
+            raise Refused(f"prompt is too long: {self.edited.total} tokens > {self.request.model.context} maximum")
         if self.request.body.compaction is not None:
             return self._summarized()
         if self.edited.compact is not None:
@@ -97,7 +96,8 @@ class _Generation:
         return self._finish(written, pending, [self._iteration("message", pending, written.tokens)], answer)
 
     def _take(self, sent: Json) -> Pending:
-        return self.world.cache.take(self.request, sent, self.world.now())
+        known = self.edited.sized if sent is self.edited.sent else None
+        return self.world.cache.take(self.request, sent, self.world.now(), known)
 
     def _iteration(self, kind: str, pending: Pending, output: int) -> Iteration:
         return Iteration(kind, self.request.model, pending.given, output)
@@ -135,6 +135,8 @@ class _Generation:
     @property
     def _state(self) -> str:
         """The prefix to which new thinking is bound: the request as the client sent it."""
+        if self.edited.sent is self.request.sent and self.edited.sized:
+            return self.edited.sized[-1].position.digest
         return prefix.end(self.request.sent)
 
     def _frame(self, model: ModelCard, state: str) -> Frame:
@@ -153,7 +155,7 @@ class _Generation:
         if changes:
             block["tool_changes"] = changes
         block["signature"] = signatures.of_summary(text, changes_text(block), model.id)
-        size = sizes.tokens.of_text(text, model)
+        size = tokens.of_text(text, model)
         done = Iteration("compaction", model, pending.given, min(size, body.max_tokens))
         if size > body.max_tokens:
             return self._finish(Written((), "max_tokens"), pending, [done], silent=True)
@@ -167,7 +169,7 @@ class _Generation:
         pending = self._take(edited.sent)
         text = self._summary(edit.instructions)
         block = {"type": "compaction", "content": text}
-        size = sizes.tokens.of_text(text, model)
+        size = tokens.of_text(text, model)
         first = Iteration("compaction", model, pending.given, size)
         opening = Block(block, 0)
         if edit.pause_after_compaction:

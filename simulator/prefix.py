@@ -51,7 +51,9 @@ def walk(sent: Json, salt: Mapping[str, str] = NO_SALT) -> Iterator[Position]:
         yield Position(SYSTEM, f"system.{index}", "system", block, state, before)
     start = state = _mix(state, salt.get(MESSAGES, ""))
     for number, message in enumerate(cast(list[Json], sent.get("messages") or [])):
-        frame = str(message.get("role")) + json.dumps([message.get("clear_at"), message.get("output_config")])
+        frame = str(message.get("role"))
+        if message.get("clear_at") or message.get("output_config"):
+            frame += json.dumps([message.get("clear_at"), message.get("output_config")])
         for index, block in enumerate(blocks_of(message.get("content"))):
             before = start if block.get("type") == "compaction" else state
             state = _mix(before, frame, canonical(block))
@@ -69,7 +71,7 @@ def end(sent: Json) -> str:
 
 def extend(state: str, role: str, block: Json) -> str:
     """Return the digest after one more block of a message of `role`."""
-    return _mix(state, role + "[null, null]", canonical(block))
+    return _mix(state, role, canonical(block))
 
 
 def blocks_of(content: Any) -> list[Json]:

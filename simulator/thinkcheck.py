@@ -122,6 +122,8 @@ def _check_complete(request: Request[Prompt], latest: int, known: Mapping[str, t
 
 def _faulty(request: Request[Prompt], latest: int) -> Iterator[Dropped]:
     behaviour = setting(request.body.thinking)
+    if not any(block.type == "thinking" for message in request.body.messages for block in message.content):
+        return
     for position in prefix.walk(request.sent):
         if position.block.get("type") != "thinking":
             continue
