@@ -100,7 +100,7 @@ class Web:
 
     async def _read(self, target: httpx2.URL, view: View, max_age: float, *, robots: bool) -> Reading:
         known = self.cache.page(urls.shown(target))
-        if known is not None and self._clock() - known.fetched <= max_age and self._at_hand(known, view):
+        if known is not None and self._clock() - known.fetched < max_age and self._at_hand(known, view):
             return Reading(known, await self._rendered(known, view), cached=True)
         async with self._visits, AsyncExitStack() as hold:
             page = await self._visit(target, known, hold, robots=robots)

@@ -23,6 +23,7 @@ class Word:
     _cells: list[list[str]] = field(default_factory=list[list[str]])
     _row: list[str] = field(default_factory=list[str])
     _rows: int = 0
+    _last: str = ""
     _style: str = ""
     _listed: bool = False
     _vanishing: bool = False
@@ -93,13 +94,20 @@ class Word:
             return
         level = HEADING.fullmatch(self._style)
         mark = "#" * int(level.group(1)) + " " if level else "# " if self._style == "Title" else "- " * self._listed
-        self.lines.append(mark + text + "\n")
+        self._add("item" if mark == "- " else "paragraph", mark + text)
 
     def _table_row(self) -> None:
         self._rows += 1
-        self.lines.append(row(self._row))
+        self._add("row", row(self._row))
         if self._rows == 1:
-            self.lines.append("|" + " --- |" * len(self._row))
+            self._add("row", "|" + " --- |" * len(self._row))
+
+    def _add(self, kind: str, line: str) -> None:
+        """Add a line; items and rows follow their like at once, everything else after an empty line."""
+        if self.lines and (kind == "paragraph" or kind != self._last):
+            self.lines.append("")
+        self.lines.append(line)
+        self._last = kind
 
 
 def text_of(body: bytes) -> Text:
@@ -107,5 +115,4 @@ def text_of(body: bytes) -> Text:
     word = Word()
     if not parse(opened(body), "word/document.xml", word):
         raise WrongType("The file is no Word document. Use another source.")
-    blocks = "\n".join(word.lines)
-    return Text(re.sub(r"\n{3,}", "\n\n", blocks).strip(), word.hidden, word.length > MOST_CHARS)
+    return Text("\n".join(word.lines), word.hidden, word.length > MOST_CHARS)

@@ -14,6 +14,7 @@ from servers.fetch.web import Settings
 
 Wild = Callable[[asyncio.StreamWriter], Awaitable[None]]
 LOOPBACK = Ground((ip_network("127.0.0.0/8"), ip_network("::1/128")))
+TLS_HELLO = b"\x16"
 OPEN = Settings(ground=LOOPBACK)
 """Settings with which a page on loopback may be fetched at any port."""
 
@@ -59,7 +60,11 @@ class Site:
         """Answer one request after another on a connection."""
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+                first = await reader.readexactly(1)
+                if first == TLS_HELLO:
+                    writer.write(answer("this is plain HTTP", status="400 Bad Request"))
+                    return
+                head = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 path = head[0].split(" ")[1]
                 headers = dict(line.lower().split(": ", 1) for line in head[1:] if ": " in line)
                 self.requests.append(Request(path, headers))

@@ -1,6 +1,6 @@
 """Pages of every kind as Markdown, compared with what a careful reader wrote down.
 
-`pages/NAME.html` is the page in the charset that its name ends with (UTF-8 if none), `pages/NAME.md` what is expected.
+`pages/NAME.html` is the page in the charset that its name ends with (UTF-8 if none), `pages/NAME.txt` what is expected.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def test_there_are_thirty_pages_and_more() -> None:
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_reads_as_a_careful_reader_wrote_it_down(path: Path) -> None:
-    assert shown(path).text == path.with_suffix(".md").read_text(encoding="utf-8").rstrip("\n")
+    assert shown(path).text == path.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n")
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
