@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
@@ -64,7 +65,7 @@ async def serve_http(
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
+        limit_concurrency=_room_for_connections(),
         timeout_keep_alive=IDLE_CONNECTION,
         timeout_graceful_shutdown=SECONDS_TO_FINISH,
     )
@@ -114,6 +115,20 @@ def application(
         routes=[Route("/healthz", healthz), Route("/readyz", readyz), *mounts],
         middleware=[pages] if settings.origins else [],
     )
+
+
+def _room_for_connections() -> int:
+    """Let this process open as many files as it may, and return how many connections that has room for."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * MOST_CONNECTIONS
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(1, min(MOST_CONNECTIONS, allowed // 2))
 
 
 def _guarded(server: MCPServer[Any], security: TransportSecuritySettings, settings: Settings) -> TokenGate:

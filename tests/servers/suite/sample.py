@@ -46,6 +46,8 @@ def build(notes: Path, keys: tuple[bytes, ...] = ()) -> ToolServer[None]:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: MCPServer[None]) -> AsyncGenerator[None]:
+        if (notes / "refuse").exists():
+            raise CannotServe("The notes are not to be served. Remove the file named refuse.")
         (notes / "opened").touch()
         try:
             yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -260,6 +261,33 @@ async def test_it_stops_in_time_with_open_listen_streams_and_running_calls(tmp_p
     assert code == 0
     assert took < STOPPED
     assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.anyio
+async def test_a_call_that_ends_soon_is_answered_while_it_stops(tmp_path: Path) -> None:
+    with served([*SAMPLE, "--notes", str(tmp_path), "--http", "127.0.0.1:0"]) as running, anyio.fail_after(PATIENCE):
+        url = running.url()
+
+        async def stop() -> None:
+            await appears(tmp_path / "wait-started")
+            running.process.terminate()
+
+        async with httpx2.AsyncClient(timeout=TIMEOUT) as http, anyio.create_task_group() as tasks:
+            tasks.start_soon(stop)
+            body = call("wait", {"seconds": 1})
+            answer = await http.post(url, json=body, headers={**MODERN, "Mcp-Name": "wait"})
+            assert answer.json()["result"]["content"][0]["text"] == "waited"
+        assert await anyio.to_thread.run_sync(running.process.wait, PATIENCE) == 0
+
+
+def test_a_crowd_of_idle_connections_shuts_nobody_out(server: Served) -> None:
+    host, port = server.base().removeprefix("http://").split(":")
+    with contextlib.ExitStack() as crowd:
+        for _ in range(500):
+            wire = crowd.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE))
+            wire.sendall(b"POST /mcp HTTP/1.1\r\n")  # and nothing more
+        answer = httpx2.post(server.url(), json=call("echo", {"text": "x"}), headers=MODERN, timeout=TIMEOUT)
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("tool", ["wait", "block"])

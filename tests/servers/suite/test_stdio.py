@@ -263,6 +263,21 @@ def test_a_server_that_refuses_to_start_says_why_in_one_sentence(argv: list[str]
     assert (done.returncode, done.stdout, done.stderr) == (2, "", sentence)
 
 
+@pytest.mark.parametrize("options", [(), ("--http", "127.0.0.1:0")], ids=["stdio", "http"])
+def test_a_server_may_refuse_while_it_starts(tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "refuse").touch()
+    done = subprocess.run(
+        sample(tmp_path, *options),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    refusal = "mcp-sample: The notes are not to be served. Remove the file named refuse.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", refusal)
+
+
 def test_options_nobody_knows_are_a_usage_error() -> None:
     done = subprocess.run([*SAMPLE, "--nonsense"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 2
