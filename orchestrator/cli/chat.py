@@ -28,7 +28,7 @@ from orchestrator.conversations import Started
 from orchestrator.errors import Conflict, UsageError
 from orchestrator.messages import Text
 
-FIRST_LOOK, FIRST_TIME = 0.3, 1.7
+FIRST_LOOK, FIRST_TIME = 0.1, 1.9
 """Seconds that the start screen waits for servers when somebody looks at it: if their tools are known, if not."""
 HELP = """\
 /servers  how the servers are doing       /tools  what the model may call

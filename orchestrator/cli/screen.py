@@ -32,6 +32,8 @@ from orchestrator.messages import Usage
 Kind = Literal["started", "ok", "failed", "note", "problem", "advice"]
 MARKS: Mapping[Kind, str] = {"started": "●", "ok": "✓", "failed": "✗", "note": "·", "problem": "!", "advice": " "}
 LIVE_ROWS = 8
+LONGEST_WAIT = 3600.0
+"""Seconds; what began longer ago was begun by another process, and its clock says nothing."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,11 @@ class Screen:
     _denied: dict[str, str] = field(default_factory=dict[str, str])
     _usage: Usage = NO_USAGE
     _steps: int = 0
+    _waiting: datetime | None = None  # since when the model is waited for
 
     def feed(self, recorded: Recorded) -> list[Piece]:
         """Return what the event adds to the screen."""
+        self._waiting = self._waits(recorded)
         match event := recorded.event:
             case TextDelta():
                 text = streamed(event.text)
@@ -110,12 +114,25 @@ class Screen:
                 assert_never(event)
 
     def live_rows(self, now: datetime) -> list[str]:
-        """Return the rows of the live region: calls that run or wait, at most `LIVE_ROWS`."""
+        """Return the rows of the live region: calls that run or wait (at most `LIVE_ROWS`), or what is waited for."""
+        if self._waiting and not self.running:
+            seconds = (now - self._waiting).total_seconds()
+            return [f"… waiting for the model {duration(max(0.0, seconds))}" if seconds < LONGEST_WAIT else "…"]
         rows = [live_row(one, now) for one in self.running.values()]
         if len(rows) > LIVE_ROWS:
             more = len(rows) - LIVE_ROWS + 1
             rows = [*rows[: LIVE_ROWS - 1], f"  … and {more} more calls"]
         return rows
+
+    def _waits(self, recorded: Recorded) -> datetime | None:
+        """Return since when the model's next word is waited for, if it is."""
+        match recorded.event:
+            case TurnStarted() | ToolFinished() | AnswerRetried():
+                return recorded.at
+            case TextDelta() | StepFinished() | TurnFinished():
+                return None
+            case _:
+                return self._waiting
 
     def _stepped(self, event: StepFinished) -> list[Piece]:
         """The words are complete: show what the stream did not bring, and end the line."""

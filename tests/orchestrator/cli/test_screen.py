@@ -198,6 +198,15 @@ def test_a_running_call_shows_its_seconds_and_its_progress() -> None:
     assert screen.live_rows(NOON + timedelta(seconds=72)) == ["● files__fs_list path=.  …3 pages 1m 10s"]
 
 
+def test_waiting_for_the_model_is_shown_until_its_first_word() -> None:
+    screen = Screen(live=True)
+    screen.feed(told(HELLO)[0])
+    assert screen.live_rows(NOON + timedelta(seconds=4)) == ["… waiting for the model 3.0s"]
+    assert screen.live_rows(NOON + timedelta(days=1)) == ["…"]
+    screen.feed(told(HELLO, *spoken("Now", 3))[1])
+    assert screen.live_rows(NOON + timedelta(seconds=9)) == []
+
+
 def test_what_happens_while_the_user_is_asked_is_shown_afterwards() -> None:
     out, screen = io.StringIO(), Screen()
     writer = Writer(out)
