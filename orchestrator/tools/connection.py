@@ -16,11 +16,10 @@ from orchestrator.tools.manifest import Listed, Manifest
 from orchestrator.tools.problems import Problem, Unusable
 from orchestrator.tools.sessions import Broken, CallLost, Dial, Session
 
-FIRST_PAUSE = 0.2
-"""Seconds between the first attempts; doubled each time."""
-MOST_FAILURES = 4
-REMOTE_PAUSE, LOCAL_PAUSE = 30.0, 300.0
-"""After so many failures in a row we only look again once in a while, or when a call wants the server."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
+"""Seconds between attempts; doubled each time."""
+MOST_STARTS, GIVEN_UP = 4, 300.0
+"""A program that failed so often in a row is only started again after so many seconds, or when a call wants it."""
 SHORT_LIFE = 5.0
 """A session that ends within so many seconds counts as a failure."""
 FRESH = 5.0
@@ -139,9 +138,9 @@ class Connection:
         if self._state == "failed":
             # Those who wanted it have just been told.
             self._wanted = anyio.Event()
-        pause = FIRST_PAUSE * 2 ** (self._failures - 1)
-        if self._failures >= MOST_FAILURES:
-            pause = REMOTE_PAUSE if self.config.url else LOCAL_PAUSE
+        pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LONGEST_PAUSE)
+        if self._failures >= MOST_STARTS and self.config.command:
+            pause = GIVEN_UP
         with anyio.move_on_after(pause * random.uniform(0.8, 1.2)):
             await self._wanted.wait()
         self._wanted = anyio.Event()

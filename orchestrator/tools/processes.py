@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import cast
 
 import anyio
+import anyio.to_thread
 
 from orchestrator.config import ServerConfig
 from orchestrator.tools import keeper

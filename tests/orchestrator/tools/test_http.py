@@ -58,7 +58,7 @@ async def test_a_killed_http_server_fails_its_calls_and_is_used_again_when_it_is
         await until(lambda: status_of(box, "web").state == "failed")
         assert "nothing answers at its address" in await said_by(box, "web__add", a=1)
         async with served(port):
-            await until(lambda: status_of(box, "web").state == "ready", 20)
+            await until(lambda: status_of(box, "web").state == "ready", 40)
             assert await said_by(box, "web__add", a=1) == "2"
 
 
@@ -69,7 +69,7 @@ async def test_a_server_restarted_between_calls_goes_unnoticed(tmp_path: Path) -
         first.kill()
         await first.wait()
         async with served(port):
-            await until(lambda: status_of(box, "web").state == "ready", 20)
+            await until(lambda: status_of(box, "web").state == "ready", 40)
             assert await said_by(box, "web__pid") != before
 
 
