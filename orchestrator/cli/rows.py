@@ -14,6 +14,8 @@ from orchestrator.messages import Image, Result, Usage, text_of
 LONGEST_ARGUMENT = 48
 LONGEST_ARGUMENTS = 100
 LONGEST_SUMMARY = 72
+HARVEST = ("rows", "entries", "matches", "results", "items")
+"""Fields that hold what was looked for; beside them stand columns, warnings and the like."""
 
 
 def arguments_row(arguments: Mapping[str, JsonValue]) -> str:
@@ -59,11 +61,12 @@ def text_summary(text: str) -> str:
 
 
 def fields_summary(values: Mapping[str, object]) -> str:
-    """Return the size of the longest list among the fields, else the fields' names."""
+    """Return the size of the list that matters among the fields, else the lines of a text, else the fields' names."""
     lists = {name: len(cast("list[object]", value)) for name, value in values.items() if isinstance(value, list)}
-    if lists:
-        name = max(lists, key=lambda name: lists[name])
-        return counted(lists[name], one_line(name, 24))
+    named = [name for name in HARVEST if name in lists]
+    longest = sorted((name for name in lists if lists[name]), key=lambda name: -lists[name])
+    if chosen := (named or longest)[:1]:
+        return counted(lists[chosen[0]], one_line(chosen[0], 24))
     texts = [value for value in values.values() if isinstance(value, str) and "\n" in value.strip()]
     if texts:
         return f"{len(max(texts, key=len).strip().splitlines()):,} lines"

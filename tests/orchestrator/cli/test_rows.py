@@ -17,7 +17,10 @@ def result(text: str, *images: Image) -> Result:
     [
         ('{"entries": [1, 2], "next": null}', "2 entries"),
         ('{"entries": [1]}', "1 entry"),
-        ('{"matches": [1], "rows": [1, 2, 3]}', "3 rows"),
+        ('{"columns": [1, 2], "rows": [[1, 2]]}', "1 row"),
+        ('{"entries": [], "warnings": [1]}', "0 entries"),
+        ('{"plan": "SCAN\\nSORT", "warnings": []}', "2 lines"),
+        ('{"big": [1, 2, 3], "small": [1]}', "3 big"),
         ("[1]", "1 item"),
         ('{"text": "a\\nb\\nc"}', "3 lines"),
         ('{"ok": true, "id": 5}', "ok, id"),
