@@ -31,7 +31,7 @@ from orchestrator.journal import Journal
 from orchestrator.messages import Answer, Call, Request, Text
 from orchestrator.models.claude import ClaudeModel
 from orchestrator.models.scripted import asks, says
-from orchestrator.policy.rules import Policy
+from orchestrator.policy.rules import Policy, rules_of
 from orchestrator.ports import Emit, Model
 from orchestrator.store.sqlite import SqliteStore
 from orchestrator.tools.scripted import ScriptedToolbox, offered
@@ -51,7 +51,7 @@ async def house(model: Model, toolbox: ScriptedToolbox) -> AsyncGenerator[Conver
             return turn.Crew(
                 model=model,
                 toolbox=toolbox,
-                gate=HumanGate(journal, Policy(allow=("*",))),
+                gate=HumanGate(journal, lambda: Policy(rules_of("allow", ["*"])), toolbox),
                 desk=HumanDesk(journal),
                 plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(MODEL, 1000)),
             )

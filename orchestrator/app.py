@@ -7,12 +7,13 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 
 from orchestrator import turn
 from orchestrator.approvals import HumanDesk, HumanGate
-from orchestrator.config import Config
+from orchestrator.config import Config, user_data_dir
 from orchestrator.context.plan import ContextSettings, plan
 from orchestrator.conversation import Conversation
 from orchestrator.conversations import Conversations
@@ -23,8 +24,9 @@ from orchestrator.journal import Journal
 from orchestrator.messages import Request, Tool
 from orchestrator.models.claude import ClaudeModel, has_credentials
 from orchestrator.models.retrying import RetryingModel
+from orchestrator.policy.grants import Grants
 from orchestrator.policy.limits import TurnLimits
-from orchestrator.policy.rules import Policy
+from orchestrator.policy.rules import STRICTEST, Policy, rules_of
 from orchestrator.ports import Model, Toolbox
 from orchestrator.store.sqlite import SqliteStore
 from orchestrator.tools.toolbox import open_toolbox
@@ -70,8 +72,9 @@ async def open_app(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[
         )
         lifeline = Lifeline(config.data_dir / "running")
         stack.callback(lifeline.close)
-        crew = crew_of(config, toolbox, RetryingModel(claude))
-        conversations = Conversations(store, LocalFeed(), crew, lifeline.owner, lifeline.alive)
+        grants = Grants(user_data_dir(env), Path.cwd())
+        crew = crew_of(config, toolbox, RetryingModel(claude), grants)
+        conversations = Conversations(store, LocalFeed(), crew, lifeline.owner, lifeline.alive, grants.give)
         async with anyio.create_task_group() as tasks:
             conversations.engine = LocalEngine(tasks, conversations.run_turn)
             yield App(conversations, toolbox, config, config.model.name, endpoint, simulated)
@@ -95,15 +98,15 @@ def sign_in(endpoint: str, env: Mapping[str, str], simulated: bool) -> ClaudeMod
     return ClaudeModel(base_url=endpoint or None, signed=has_credentials(env))
 
 
-def crew_of(config: Config, toolbox: Toolbox, model: Model) -> Callable[[Journal], turn.Crew]:
+def crew_of(config: Config, toolbox: Toolbox, model: Model, grants: Grants) -> Callable[[Journal], turn.Crew]:
     """Return the function that says who takes part in the turn of a journal."""
     suite = {name for name, server in config.mcp_servers.items() if server.suite}
-    policy = Policy(
-        deny=config.policy.deny,
-        ask=config.policy.ask,
-        allow=config.policy.allow,
-        trusted=frozenset(suite | set(config.policy.trust)),
-    )
+    written = tuple(rule for effect in STRICTEST for rule in rules_of(effect, getattr(config.policy, effect), "config"))
+    trusted = frozenset(suite | set(config.policy.trust))
+
+    def policy() -> Policy:
+        return Policy((*written, *grants.rules()), trusted)
+
     limits = TurnLimits(
         steps=config.limits.max_steps,
         calls=config.limits.max_calls,
@@ -114,13 +117,14 @@ def crew_of(config: Config, toolbox: Toolbox, model: Model) -> Callable[[Journal
     settings = ContextSettings(model=config.model.name, max_tokens=config.model.max_tokens)
 
     def planned(conversation: Conversation, tools: tuple[Tool, ...]) -> Request:
-        return plan(conversation, tools, settings)
+        rules = policy()
+        return plan(conversation, [tool for tool in tools if not rules.hides(tool)], settings)
 
     def crew(journal: Journal) -> turn.Crew:
         return turn.Crew(
             model=model,
             toolbox=toolbox,
-            gate=HumanGate(journal, policy),
+            gate=HumanGate(journal, policy, toolbox),
             desk=HumanDesk(journal),
             plan=planned,
             limits=limits,

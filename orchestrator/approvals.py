@@ -5,6 +5,9 @@ Both wait on the journal, never on a memory of their own: a decision made after 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 from orchestrator.conversation import Conversation
 from orchestrator.events import (
     ApprovalRequested,
@@ -16,31 +19,53 @@ from orchestrator.events import (
 )
 from orchestrator.journal import Journal
 from orchestrator.messages import Call, Tool
-from orchestrator.policy.rules import Policy
-from orchestrator.ports import Verdict
+from orchestrator.policy.rules import Decision, Policy
+from orchestrator.policy.taint import CLEAN, Taint
+from orchestrator.ports import Toolbox, Verdict
 
 
 class HumanGate:
-    """`ports.Gate`: what the rules leave open is asked, once, and the answer is kept."""
+    """`ports.Gate`: what the rules leave open is asked, once, and the answer is kept.
 
-    def __init__(self, journal: Journal, policy: Policy) -> None:
+    A rule that comes to allow a waiting call (the user said "this whole server" to the one before) answers it as well.
+    """
+
+    def __init__(self, journal: Journal, policy: Callable[[], Policy], toolbox: Toolbox) -> None:
         self._journal = journal
         self._policy = policy
+        self._toolbox = toolbox
 
     async def allows(self, call: Call, tool: Tool) -> Verdict:
-        decision = self._policy.decide(tool)
+        decision = self._decision(call, tool)
         if decision.effect == "allow":
             return Verdict(True, decision.why)
         if decision.effect == "deny":
             return Verdict(False, f"denied ({decision.why}). Do without this tool, and tell the user.")
         asked = ApprovalRequested(call_id=call.id, tool=call.tool, arguments=call.arguments, why=decision.why)
         await self._journal.emit(asked)
-        await self._journal.until(lambda conversation: resolution(conversation, call.id) is not None)
-        resolved = resolution(self._journal.conversation, call.id)
-        if resolved and resolved.allowed:
-            return Verdict(True, "allowed by the user")
-        note = f" The user says: {resolved.note}" if resolved and resolved.note else ""
+        await self._journal.until(lambda now: bool(resolution(now, call.id)) or self._allowed_meanwhile(call, tool))
+        if not (resolved := resolution(self._journal.conversation, call.id)):
+            why = self._decision(call, tool).why
+            await self._journal.emit(ApprovalResolved(call_id=call.id, allowed=True, rule=why))
+            return Verdict(True, why)
+        if resolved.allowed:
+            return Verdict(True, "allowed by the user", resolved.arguments)
+        note = f" The user says: {resolved.note}" if resolved.note else ""
         return Verdict(False, f"denied by the user.{note} Do not repeat this call; ask what to do instead.")
+
+    def _allowed_meanwhile(self, call: Call, tool: Tool) -> bool:
+        return self._decision(call, tool).effect == "allow"
+
+    def _decision(self, call: Call, tool: Tool) -> Decision:
+        return self._policy().decide(tool, call.arguments, datetime.now(UTC), self._taint())
+
+    def _taint(self) -> Taint:
+        """Return what came in since the user last spoke, which is when the open turn began."""
+        tools = {tool.name: tool for tool in self._toolbox.tools()}
+        taint = CLEAN
+        for name in self._journal.conversation.turn.heard if self._journal.conversation.turn else ():
+            taint = taint.after(tools[name]) if name in tools else taint
+        return taint
 
 
 class HumanDesk:

@@ -65,6 +65,8 @@ class Turn:
     """Of each step whose calls are answered: a fingerprint of its calls and their results."""
     made: int = 0
     """How many calls the model asked for, in all steps."""
+    heard: tuple[str, ...] = ()
+    """The tools whose results came in, failed ones too, in order."""
 
     @property
     def pending(self) -> tuple[PendingCall, ...]:
@@ -119,7 +121,7 @@ class Conversation:
             case ToolStarted():
                 return self._with_call(event.call_id, started=True)
             case ToolFinished():
-                return self._with_call(event.call_id, result=event.result)._results_sent()
+                return self._with_call(event.call_id, result=event.result)._heard(event.call_id)._results_sent()
             case TurnFinished():
                 return replace(self._closed(event), turn=None, ended=event)
             case QuestionAnswered() if self.turn:
@@ -150,6 +152,12 @@ class Conversation:
             return self
         calls = tuple(replace(one, **changes) if one.call.id == call_id else one for one in self.turn.calls)
         return replace(self, turn=replace(self.turn, calls=calls))
+
+    def _heard(self, call_id: str) -> Conversation:
+        one = self.turn.call(call_id) if self.turn else None
+        if self.turn is None or one is None or not one.started:
+            return self
+        return replace(self, turn=replace(self.turn, heard=(*self.turn.heard, one.call.tool)))
 
     def _results_sent(self) -> Conversation:
         """Add the results as the user's next message once the last of them is there, in the order of the calls."""

@@ -18,6 +18,7 @@ from orchestrator.errors import Conflict, Fenced, NotFound, OrchestratorError, S
 from orchestrator.events import ApprovalResolved, DurableEvent, QuestionAnswered, Recorded, TurnFinished, TurnStarted
 from orchestrator.journal import Journal
 from orchestrator.messages import Image, Text
+from orchestrator.policy.rules import Rule
 from orchestrator.ports import Engine, Feed, Head, Hit, Store
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Conversations:
     """All conversations of one store.
 
     `crew` says who takes part in the turn of a journal, `owner` how this process names itself when it claims a turn,
-    and `alive` whether another process still runs: its open turns are not touched.
+    `alive` whether another process still runs (its open turns are not touched), and `keep` keeps a rule that was given.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Conversations:
         crew: Callable[[Journal], turn.Crew],
         owner: str = "me",
         alive: Callable[[str], bool] = lambda _: False,
+        keep: Callable[[Rule], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._feed = feed
         self._crew = crew
         self._owner = owner
         self._alive = alive
+        self._keep = keep
         self._open: dict[str, Journal] = {}
         self.engine: Engine | None = None
 
@@ -95,9 +98,23 @@ class Conversations:
         finished = TurnFinished(reason="cancelled", detail="Cancelled by the user.")
         await self._write(conversation_id, turn_id, finished)
 
-    async def decide(self, conversation_id: str, call_id: str, allowed: bool, note: str = "") -> None:
-        """Answer an approval. Raises `NotFound`, and `Conflict` if nothing waits for it."""
-        event = ApprovalResolved(call_id=call_id, allowed=allowed, note=note)
+    async def decide(
+        self,
+        conversation_id: str,
+        call_id: str,
+        allowed: bool,
+        note: str = "",
+        arguments: dict[str, JsonValue] | None = None,
+        rule: Rule | None = None,
+    ) -> None:
+        """Answer an approval; with `arguments` instead of the model's, and with a `rule` for the calls to come.
+
+        Raises `NotFound`, `Conflict` if nothing waits for it, and `ConfigError` if the rule cannot be kept.
+        """
+        if rule is not None:
+            self._keep(rule)
+        given = str(rule) if rule else ""
+        event = ApprovalResolved(call_id=call_id, allowed=allowed, note=note, arguments=arguments, rule=given)
         await self._reply(conversation_id, event)
 
     async def answer(

@@ -71,6 +71,10 @@ class ApprovalResolved(BaseEvent):
     call_id: str
     allowed: bool
     note: str = ""
+    arguments: dict[str, JsonValue] | None = None
+    """What the user made of the arguments; None if they are as the model wrote them."""
+    rule: str = ""
+    """The rule that was given with this answer, or that has come to allow the call meanwhile."""
 
     @property
     def key(self) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
+from pydantic import JsonValue
+
 from orchestrator.events import DurableEvent, LiveEvent, QuestionAnswered, QuestionAsked, Recorded
 from orchestrator.messages import Answer, Call, Request, Result, Tool
 
@@ -79,6 +81,8 @@ class Verdict:
 
     allowed: bool
     why: str
+    arguments: dict[str, JsonValue] | None = None
+    """The arguments to call it with, if a human changed them."""
 
 
 class Gate(Protocol):

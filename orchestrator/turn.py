@@ -6,16 +6,18 @@ look at what happened, do what comes next. Nothing here remembers.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import anyio
+from pydantic import JsonValue
 
 from orchestrator.conversation import UNKNOWN_OUTCOME, Conversation, PendingCall, Turn
 from orchestrator.events import QuestionAsked, StepFinished, ToolFinished, ToolStarted, TurnEnd, TurnFinished
 from orchestrator.journal import Journal
-from orchestrator.messages import Call, Request, Result, Stop, Tool, failed
+from orchestrator.messages import Call, Request, Result, Stop, Text, Tool, failed
 from orchestrator.policy.limits import GO_ON, TurnLimits, circling, reached
 from orchestrator.ports import Desk, Gate, Model, Toolbox
 
@@ -69,7 +71,7 @@ async def run(journal: Journal, crew: Crew) -> None:
 
 async def goes_on(crew: Crew, turn: Turn) -> bool:
     """Ask the user whether a turn that goes in circles shall go on."""
-    question = QuestionAsked(question_id=f"{GO_ON}{turn.steps}", server="", text=f"{CIRCLING} Go on?")
+    question = QuestionAsked(question_id=f"{GO_ON}{turn.steps}", server="orchestrator", text=f"{CIRCLING} Go on?")
     return (await crew.desk.ask(question)).action == "accept"
 
 
@@ -106,7 +108,16 @@ async def outcome(journal: Journal, crew: Crew, one: PendingCall) -> Result:
     if not verdict.allowed:
         return failed(call.id, verdict.why)
     await journal.emit(ToolStarted(call_id=call.id, tool=call.tool, why=verdict.why))
-    return await crew.toolbox.call(call, crew.desk)
+    if verdict.arguments is None:
+        return await crew.toolbox.call(call, crew.desk)
+    changed = call.model_copy(update={"arguments": verdict.arguments})
+    return told_of_change(await crew.toolbox.call(changed, crew.desk), verdict.arguments)
+
+
+def told_of_change(result: Result, arguments: dict[str, JsonValue]) -> Result:
+    """Return the result, after a word to the model that the user changed the arguments of its call."""
+    note = Text(text=f"(The user changed the arguments to {json.dumps(arguments, ensure_ascii=False)}.)")
+    return result.model_copy(update={"content": (note, *result.content)})
 
 
 def find(toolbox: Toolbox, call: Call) -> Tool | None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import pytest
@@ -33,7 +33,7 @@ from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Text
 from orchestrator.models.scripted import Line, ScriptedModel, asks, says
-from orchestrator.policy.rules import Policy
+from orchestrator.policy.rules import Policy, Rule
 from orchestrator.ports import Desk, Store
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tools.scripted import ScriptedToolbox, offered
@@ -78,18 +78,19 @@ async def house(
         [(offered("notes__write"), work or done), (offered("notes__read", read_only=True), work or done)]
     )
     model, kept, feed = ScriptedModel(*script), store or MemoryStore(), LocalFeed()
+    given: list[Rule] = []
     rules = policy or Policy(trusted=frozenset({"notes"}))
 
     def crew(journal: Journal) -> turn.Crew:
         return turn.Crew(
             model=model,
             toolbox=toolbox,
-            gate=HumanGate(journal, rules),
+            gate=HumanGate(journal, lambda: replace(rules, rules=(*rules.rules, *given)), toolbox),
             desk=HumanDesk(journal),
             plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(model="scripted")),
         )
 
-    conversations = Conversations(kept, feed, crew)
+    conversations = Conversations(kept, feed, crew, keep=given.append)
     async with anyio.create_task_group() as tasks:
         conversations.engine = LocalEngine(tasks, conversations.run_turn)
         yield House(conversations, model, kept, feed)

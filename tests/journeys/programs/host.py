@@ -27,7 +27,7 @@ from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Answer, Call, Request, Text
 from orchestrator.models.scripted import asks, says
-from orchestrator.policy.rules import Policy
+from orchestrator.policy.rules import Policy, rules_of
 from orchestrator.ports import Emit, TurnRef
 from orchestrator.store.sqlite import SqliteStore
 from orchestrator.tools.toolbox import open_toolbox
@@ -79,7 +79,7 @@ async def main() -> None:
             return turn.Crew(
                 model=Script(),
                 toolbox=toolbox,
-                gate=HumanGate(journal, Policy(allow=("*",))),
+                gate=HumanGate(journal, lambda: Policy(rules_of("allow", ["*"])), toolbox),
                 desk=HumanDesk(journal),
                 plan=lambda conversation, tools: plan(conversation, tools, ContextSettings("scripted")),
                 start_seconds=60,
