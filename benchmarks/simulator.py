@@ -66,14 +66,14 @@ async def bare(request: Request) -> JSONResponse:
 
 
 async def times(app: Starlette, content: bytes, count: int) -> list[float]:
-    """Return the milliseconds of each of `count` requests."""
+    """Return the milliseconds of processor time of each of `count` requests, but for the first tenth."""
     found: list[float] = []
     transport = httpx2.ASGITransport(app=app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://bench", headers=HEADERS) as client:
         for _ in range(count):
-            start = time.perf_counter()
+            start = time.process_time()
             answer = await client.post("/v1/messages", content=content)
-            found.append((time.perf_counter() - start) * 1_000)
+            found.append((time.process_time() - start) * 1_000)
             assert answer.status_code == 200, answer.text
     return found[max(1, count // 10) :]
 

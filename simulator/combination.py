@@ -166,6 +166,9 @@ def _check_speed(request: Request[Prompt]) -> None:
 def _check_rest(request: Request[Prompt], body: Body) -> None:
     if body.fallbacks is not None and body.fallback_credit_token is not None:
         raise Refused("fallbacks: cannot be combined with `fallback_credit_token`")
+    credit = body.fallback_credit_token
+    if credit is not None and (isinstance(credit, str) or credit.mode == "strict"):
+        raise Refused("fallback_credit_token: the token is invalid or expired")
     if body.inference_geo is not None and request.model.bytes_per_token > 3.5 and "4-6" not in request.model.id:
         raise Refused("inference_geo: This model does not support the inference_geo parameter.")
     if any(not sequence.strip() for sequence in body.stop_sequences):

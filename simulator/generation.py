@@ -227,6 +227,10 @@ class _Generation:
             "inference_geo": self.request.body.inference_geo or "global",
             "speed": self.request.body.speed or "standard",
         }
+        if self.request.body.fallback_credit_token is not None:
+            usage["fallback_credit"] = {
+                "status": {"type": "not_applied", "reason": "expired", "remove_to_redeem": None}
+            }
         if len(iterations) > 1 or silent:
             usage["iterations"] = [one.counts() for one in iterations]
         message = Reply(

@@ -42,7 +42,7 @@ class Person(BaseModel):
     note: str | None = None
 
 
-async def test_parse_gives_an_object_of_the_class_that_was_asked_for(client: anthropic.AsyncAnthropic) -> None:
+async def test_parse_gives_an_object_of_the_class_that_was_asked_for(client: Any) -> None:
     text = 'a stranger called "Ann" who is 33'
     message = await client.beta.messages.parse(**asked(text), output_format=Person)
     person = message.parsed_output
@@ -53,7 +53,7 @@ async def test_parse_gives_an_object_of_the_class_that_was_asked_for(client: ant
     assert streamed.parsed_output == person
 
 
-async def test_an_object_in_the_words_is_the_answer_if_it_fits(client: anthropic.AsyncAnthropic) -> None:
+async def test_an_object_in_the_words_is_the_answer_if_it_fits(client: Any) -> None:
     given = {"street": "Long Road", "number": 7}
     message = await client.beta.messages.parse(**asked(f"as JSON: {json.dumps(given)}"), output_format=Address)
     assert message.parsed_output == Address(street="Long Road", number=7)
@@ -91,9 +91,7 @@ def test_what_is_made_for_a_schema_always_fits_it(schema: Any, text: str) -> Non
 
 
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "weigh"}], ids=["any", "tool"])
-async def test_a_forced_choice_calls_a_tool_where_the_model_can_be_forced(
-    client: anthropic.AsyncAnthropic, choice: Any
-) -> None:
+async def test_a_forced_choice_calls_a_tool_where_the_model_can_be_forced(client: Any, choice: Any) -> None:
     message = await client.beta.messages.create(
         **asked("hello", model="claude-opus-4-8", tools=[TOOL], tool_choice=choice)
     )
@@ -102,12 +100,12 @@ async def test_a_forced_choice_calls_a_tool_where_the_model_can_be_forced(
     assert isinstance(call.input["thing"], str)
 
 
-async def test_no_tool_is_called_when_none_may_be(client: anthropic.AsyncAnthropic) -> None:
+async def test_no_tool_is_called_when_none_may_be(client: Any) -> None:
     message = await client.beta.messages.create(**asked("/call weigh {}", tools=[TOOL], tool_choice={"type": "none"}))
     assert message.stop_reason == "end_turn"
 
 
-async def test_a_refusal_is_an_ordinary_answer_with_its_reason(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_refusal_is_an_ordinary_answer_with_its_reason(client: Any) -> None:
     async with client.beta.messages.stream(**asked("/refuse cyber")) as stream:
         message = await stream.get_final_message()
     assert (message.stop_reason, message.stop_details.category) == ("refusal", "cyber")
@@ -116,7 +114,7 @@ async def test_a_refusal_is_an_ordinary_answer_with_its_reason(client: anthropic
     assert again.stop_reason == "refusal"
 
 
-async def test_a_fallback_serves_what_the_model_refused(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_fallback_serves_what_the_model_refused(client: Any) -> None:
     request = asked("/refuse bio", fallbacks=[{"model": "claude-opus-5"}], betas=[FALLBACK])
     async with client.beta.messages.stream(**request) as stream:
         message = await stream.get_final_message()
@@ -138,14 +136,23 @@ async def test_a_fallback_serves_what_the_model_refused(client: anthropic.AsyncA
     assert (await client.beta.messages.create(**asked("", messages=messages))).stop_reason == "end_turn"
 
 
-async def test_when_all_refuse_the_answer_is_a_refusal(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_credit_that_was_never_given_is_refused_or_not_applied(client: Any) -> None:
+    betas = ["fallback-credit-2026-07-01"]
+    with pytest.raises(anthropic.BadRequestError, match="invalid or expired"):
+        await client.beta.messages.create(**asked("hello"), fallback_credit_token="t", betas=betas)
+    token = {"token": "t", "mode": "best_effort"}
+    message = await client.beta.messages.create(**asked("hello"), fallback_credit_token=token, betas=betas)
+    assert message.usage.fallback_credit.status.type == "not_applied"
+
+
+async def test_when_all_refuse_the_answer_is_a_refusal(client: Any) -> None:
     message = await client.beta.messages.create(**asked("/refuse everywhere", fallbacks="default"), betas=[FALLBACK])
     assert message.stop_reason == "refusal"
     assert [one.type for one in message.usage.iterations] == ["message", "fallback_message", "fallback_message"]
 
 
 @pytest.mark.parametrize(("display", "shown"), [("summarized", True), ("omitted", False), (None, False)])
-async def test_thinking_is_shown_only_when_asked(client: anthropic.AsyncAnthropic, display: Any, shown: bool) -> None:
+async def test_thinking_is_shown_only_when_asked(client: Any, display: Any, shown: bool) -> None:
     thinking = {"type": "adaptive"} | ({"display": display} if display else {})
     message = await client.beta.messages.create(**asked("hello", thinking=thinking))
     assert message.content[0].type == "thinking"
@@ -162,9 +169,7 @@ async def test_thinking_is_shown_only_when_asked(client: anthropic.AsyncAnthropi
         ("claude-opus-4-8", None),
     ],
 )
-async def test_a_model_that_does_not_think_has_no_thinking(
-    client: anthropic.AsyncAnthropic, model: str, config: Any
-) -> None:
+async def test_a_model_that_does_not_think_has_no_thinking(client: Any, model: str, config: Any) -> None:
     more = {"thinking": config} if config else {}
     message = await client.beta.messages.create(**asked("hello", model=model, **more))
     assert [block.type for block in message.content] == ["text"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import anthropic
 import anyio
 import pytest
 from hypothesis import given, settings
@@ -331,7 +330,8 @@ def test_an_appended_conversation_has_no_miss_to_explain() -> None:
     account.take(**BASE)
     previous = account.last
     later = [*BASE["messages"], {"role": "assistant", "content": [words(5)]}, user(words(5))]
-    account.take(**(BASE | {"messages": later}))
+    later_request: dict[str, Any] = BASE | {"messages": later}
+    account.take(**later_request)
     assert reason(account, previous) is None
     assert reason(account, "msg_none") == {"type": "previous_message_not_found"}
 
@@ -367,7 +367,7 @@ async def test_requests_that_start_together_all_miss(talk: Any) -> None:
     async with talk(Settings(first_token_s=0.3)) as client:
         read: list[int] = []
 
-        async def ask(client: anthropic.AsyncAnthropic) -> None:
+        async def ask(client: Any) -> None:
             system: Any = [words(1_000, cache_control=MARK)]
             message = await client.messages.create(
                 model=OPUS, max_tokens=50, system=system, messages=[{"role": "user", "content": "hello"}]

@@ -46,7 +46,7 @@ def edits(*all_of_them: Any) -> dict[str, Any]:
 CLEAR: dict[str, Any] = {"type": "clear_tool_uses_20250919", "trigger": {"type": "tool_uses", "value": 3}}
 
 
-async def test_old_results_are_cleared_and_counted(client: anthropic.AsyncAnthropic) -> None:
+async def test_old_results_are_cleared_and_counted(client: Any) -> None:
     plain = await client.beta.messages.create(**asked(history(6)))
     edited = await client.beta.messages.create(**asked(history(6)), **edits(CLEAR))
     (applied,) = edited.context_management.applied_edits
@@ -54,13 +54,13 @@ async def test_old_results_are_cleared_and_counted(client: anthropic.AsyncAnthro
     assert edited.usage.input_tokens == plain.usage.input_tokens - applied.cleared_input_tokens
 
 
-async def test_a_stream_tells_of_edits_at_its_end(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_stream_tells_of_edits_at_its_end(client: Any) -> None:
     async with client.beta.messages.stream(**asked(history(6)), **edits(CLEAR)) as stream:
         message = await stream.get_final_message()
     assert message.context_management.applied_edits[0].cleared_tool_uses == 3
 
 
-async def test_counting_applies_the_edits_and_tells_what_was_there(client: anthropic.AsyncAnthropic) -> None:
+async def test_counting_applies_the_edits_and_tells_what_was_there(client: Any) -> None:
     request = asked(history(6))
     request.pop("max_tokens")
     plain = await client.beta.messages.count_tokens(**request)
@@ -82,19 +82,19 @@ async def test_counting_applies_the_edits_and_tells_what_was_there(client: anthr
     ],
     ids=str,
 )
-async def test_clearing_obeys_its_settings(client: anthropic.AsyncAnthropic, more: Any, cleared: int) -> None:
+async def test_clearing_obeys_its_settings(client: Any, more: Any, cleared: int) -> None:
     edited = await client.beta.messages.create(**asked(history(6)), **edits(CLEAR | more))
     applied = edited.context_management.applied_edits
     assert [one.cleared_tool_uses for one in applied] == ([cleared] if cleared else [])
 
 
-async def test_arguments_are_cleared_only_when_asked(client: anthropic.AsyncAnthropic) -> None:
+async def test_arguments_are_cleared_only_when_asked(client: Any) -> None:
     only = await client.beta.messages.create(**asked(history(6)), **edits(CLEAR))
     both = await client.beta.messages.create(**asked(history(6)), **edits(CLEAR | {"clear_tool_inputs": True}))
     assert both.usage.input_tokens < only.usage.input_tokens
 
 
-async def thinking_history(client: anthropic.AsyncAnthropic, turns: int) -> list[Any]:
+async def thinking_history(client: Any, turns: int) -> list[Any]:
     """Return a conversation whose assistant messages carry the simulator's own thinking."""
     messages: list[Any] = []
     for number in range(turns):
@@ -108,7 +108,7 @@ async def thinking_history(client: anthropic.AsyncAnthropic, turns: int) -> list
     return messages
 
 
-async def talked(client: anthropic.AsyncAnthropic, *texts: str, **more: Any) -> list[Any]:
+async def talked(client: Any, *texts: str, **more: Any) -> list[Any]:
     """Return a conversation of words only."""
     messages: list[Any] = []
     for text in texts:
@@ -118,7 +118,7 @@ async def talked(client: anthropic.AsyncAnthropic, *texts: str, **more: Any) -> 
     return messages
 
 
-async def test_old_thinking_is_cleared_and_counted(client: anthropic.AsyncAnthropic) -> None:
+async def test_old_thinking_is_cleared_and_counted(client: Any) -> None:
     messages = [*await talked(client, "one", "two", "three"), {"role": "user", "content": "four"}]
     keep = {"type": "clear_thinking_20251015", "keep": {"type": "thinking_turns", "value": 1}}
     edited = await client.beta.messages.create(**asked(messages), **edits(keep))
@@ -131,7 +131,7 @@ async def test_old_thinking_is_cleared_and_counted(client: anthropic.AsyncAnthro
     assert whole.context_management.applied_edits == []
 
 
-async def test_an_append_only_conversation_keeps_its_thinking(client: anthropic.AsyncAnthropic) -> None:
+async def test_an_append_only_conversation_keeps_its_thinking(client: Any) -> None:
     messages = await thinking_history(client, 3)
     assert (
         sum(
@@ -152,19 +152,19 @@ CHANGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_thinking_does_not_survive_another_prefix(client: anthropic.AsyncAnthropic, change: str) -> None:
+async def test_thinking_does_not_survive_another_prefix(client: Any, change: str) -> None:
     messages = [*await talked(client, "one", "two"), {"role": "user", "content": "three"}]
     with pytest.raises(anthropic.BadRequestError, match="bound to a different conversation"):
         await client.beta.messages.create(**asked(messages, **CHANGES[change]))
 
 
-async def test_thinking_does_not_survive_an_earlier_message_left_out(client: anthropic.AsyncAnthropic) -> None:
+async def test_thinking_does_not_survive_an_earlier_message_left_out(client: Any) -> None:
     messages = [*await talked(client, "one", "two"), {"role": "user", "content": "three"}]
     with pytest.raises(anthropic.BadRequestError, match="bound to a different conversation"):
         await client.beta.messages.create(**asked(messages[2:]))
 
 
-async def test_moved_thinking_can_be_dropped_instead_and_is_reported(client: anthropic.AsyncAnthropic) -> None:
+async def test_moved_thinking_can_be_dropped_instead_and_is_reported(client: Any) -> None:
     messages = [*await talked(client, "one", "two"), {"role": "user", "content": "three"}]
     thinking = {"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
     reply = await client.beta.messages.create(
@@ -175,19 +175,19 @@ async def test_moved_thinking_can_be_dropped_instead_and_is_reported(client: ant
     assert dropped[0].path == "messages.1.content.0"
 
 
-async def test_cache_markers_and_the_form_of_content_do_not_move_thinking(client: anthropic.AsyncAnthropic) -> None:
+async def test_cache_markers_and_the_form_of_content_do_not_move_thinking(client: Any) -> None:
     messages = [*await talked(client, "one"), {"role": "user", "content": "two"}]
     messages[0] = {"role": "user", "content": [{"type": "text", "text": "one", "cache_control": {"type": "ephemeral"}}]}
     await client.beta.messages.create(**asked(messages, cache_control={"type": "ephemeral"}))
 
 
-async def test_thinking_of_another_model_is_dropped_without_a_word(client: anthropic.AsyncAnthropic) -> None:
+async def test_thinking_of_another_model_is_dropped_without_a_word(client: Any) -> None:
     messages = [*await talked(client, "one"), {"role": "user", "content": "two"}]
     reply = await client.beta.messages.create(**asked(messages, model="claude-fable-5-1"))
     assert reply.stop_reason == "end_turn"
 
 
-async def test_thinking_may_not_be_left_out_of_the_latest_message(client: anthropic.AsyncAnthropic) -> None:
+async def test_thinking_may_not_be_left_out_of_the_latest_message(client: Any) -> None:
     reply = await client.beta.messages.create(**asked([{"role": "user", "content": "look at the thing"}]))
     assert reply.content[0].type == "thinking"
     blocks = [block.to_dict() for block in reply.content]
@@ -197,7 +197,7 @@ async def test_thinking_may_not_be_left_out_of_the_latest_message(client: anthro
         await client.beta.messages.create(**asked([*cut, {"role": "user", "content": [result]}]))
 
 
-async def test_a_summary_on_demand_replaces_the_conversation(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_summary_on_demand_replaces_the_conversation(client: Any) -> None:
     messages = [*await talked(client, "the code word is heron", "and remember 42"), {"role": "user", "content": "good"}]
     system = {"system": "Be kind."}
     summarised = await client.beta.messages.create(**asked(messages), compaction={"type": "summarize"}, betas=[COMPACT])
@@ -220,7 +220,7 @@ async def test_a_summary_on_demand_replaces_the_conversation(client: anthropic.A
     assert (await client.beta.messages.create(**asked(grown, **system), betas=[COMPACT])).stop_reason == "end_turn"
 
 
-async def test_a_changed_summary_is_told_from_a_forged_one(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_changed_summary_is_told_from_a_forged_one(client: Any) -> None:
     messages = [*await talked(client, "one"), {"role": "user", "content": "two"}]
     reply = await client.beta.messages.create(**asked(messages), compaction={"type": "summarize"}, betas=[COMPACT])
     block = reply.content[0].to_dict()
@@ -242,7 +242,7 @@ async def test_a_changed_summary_is_told_from_a_forged_one(client: anthropic.Asy
     assert raised.value.error_code == "compaction_nothing_to_summarize"
 
 
-async def test_a_summary_too_long_for_max_tokens_is_no_summary(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_summary_too_long_for_max_tokens_is_no_summary(client: Any) -> None:
     request = asked(history(3)) | {"max_tokens": 10}
     reply = await client.beta.messages.create(**request, compaction={"type": "summarize"}, betas=[COMPACT])
     assert (reply.content, reply.stop_reason) == ([], "max_tokens")
@@ -261,7 +261,7 @@ async def test_instructions_keep_what_they_name() -> None:
 AT_50K: dict[str, Any] = {"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 50_000}}
 
 
-async def test_passing_the_trigger_puts_a_summary_first_and_goes_on(client: anthropic.AsyncAnthropic) -> None:
+async def test_passing_the_trigger_puts_a_summary_first_and_goes_on(client: Any) -> None:
     messages = [*history(20, 1_200)[:-1], {"role": "user", "content": "look at the last thing"}]
     first = await client.beta.messages.create(**asked(messages), **edits(AT_50K))
     assert [block.type for block in first.content][:2] == ["compaction", "thinking"]
@@ -279,7 +279,7 @@ async def test_passing_the_trigger_puts_a_summary_first_and_goes_on(client: anth
         assert last.usage.input_tokens < 50_000
 
 
-async def test_a_summary_in_the_middle_of_a_turn_repeats_no_call(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_summary_in_the_middle_of_a_turn_repeats_no_call(client: Any) -> None:
     use = {"type": "tool_use", "id": "toolu_last", "name": "look", "input": {}}
     result = {"type": "tool_result", "tool_use_id": "toolu_last", "content": "the last thing is blue"}
     ask = {"role": "user", "content": "look at the last thing"}
@@ -294,7 +294,7 @@ async def test_a_summary_in_the_middle_of_a_turn_repeats_no_call(client: anthrop
     assert "blue" in reply.content[-1].text
 
 
-async def test_it_can_pause_after_the_summary(client: anthropic.AsyncAnthropic) -> None:
+async def test_it_can_pause_after_the_summary(client: Any) -> None:
     messages = history(20, 1_200)
     pause = AT_50K | {"pause_after_compaction": True, "instructions": "Keep the numbers."}
     async with client.beta.messages.stream(**asked(messages), **edits(pause)) as stream:
@@ -306,12 +306,12 @@ async def test_it_can_pause_after_the_summary(client: anthropic.AsyncAnthropic) 
     assert (await client.beta.messages.create(**asked(kept), **edits(pause))).stop_reason == "end_turn"
 
 
-async def test_below_the_trigger_nothing_happens(client: anthropic.AsyncAnthropic) -> None:
+async def test_below_the_trigger_nothing_happens(client: Any) -> None:
     reply = await client.beta.messages.create(**asked(history(3)), **edits(AT_50K))
     assert reply.content[0].type == "thinking"
 
 
-async def test_a_summary_of_a_summary_keeps_the_request_and_stays_small(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_summary_of_a_summary_keeps_the_request_and_stays_small(client: Any) -> None:
     messages: list[Any] = [Message.model_validate(one) for one in history(40, 50)]
     first = summary.summarize(messages)
     block = Message.model_validate({"role": "assistant", "content": [{"type": "compaction", "content": first}]})

@@ -42,7 +42,7 @@ def kinds(message: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("search", [REGEX, BM25], ids=["regex", "bm25"])
-async def test_a_deferred_tool_is_searched_for_found_and_called(client: anthropic.AsyncAnthropic, search: Any) -> None:
+async def test_a_deferred_tool_is_searched_for_found_and_called(client: Any, search: Any) -> None:
     request = asked("get the weather", tools=[search, HELLO, WEATHER, STOCKS])
     async with client.beta.messages.stream(**request) as stream:
         first = await stream.get_final_message()
@@ -67,13 +67,13 @@ async def test_a_deferred_tool_is_searched_for_found_and_called(client: anthropi
     assert "get_weather" in [block.name for block in again.content if block.type == "tool_use"]
 
 
-async def test_a_found_tool_is_paid_for_where_it_was_found(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_found_tool_is_paid_for_where_it_was_found(client: Any) -> None:
     few = await client.beta.messages.create(**asked("hello", tools=[BM25, HELLO]))
     many = await client.beta.messages.create(**asked("hello", tools=[BM25, HELLO, WEATHER, STOCKS]))
     assert few.usage.input_tokens == many.usage.input_tokens
 
 
-async def test_a_search_of_ones_own_loads_tools_by_reference(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_search_of_ones_own_loads_tools_by_reference(client: Any) -> None:
     use = {"type": "tool_use", "id": "toolu_1", "name": "greet", "input": {}}
     reference = {"type": "tool_reference", "tool_name": "get_weather"}
     messages = [
@@ -124,7 +124,7 @@ def change(kind: str, reference: dict[str, Any]) -> dict[str, Any]:
     return {"role": "system", "content": [{"type": kind, "tool": reference}]}
 
 
-async def test_tools_can_be_added_and_removed_on_the_way(client: anthropic.AsyncAnthropic) -> None:
+async def test_tools_can_be_added_and_removed_on_the_way(client: Any) -> None:
     named = {"type": "tool_reference", "name": "get_weather"}
     ask = {"role": "user", "content": "get the weather"}
     asleep = [{"role": "user", "content": "hello"}]
@@ -150,7 +150,7 @@ async def test_tools_can_be_added_and_removed_on_the_way(client: anthropic.Async
         assert called == ([name] if name else [])
 
 
-async def test_a_tool_can_be_defined_on_the_way(client: anthropic.AsyncAnthropic) -> None:
+async def test_a_tool_can_be_defined_on_the_way(client: Any) -> None:
     definition = {"type": "tool_definition", "definition": tool("get_tides", "Get the tides of a city.")}
     messages = [{"role": "user", "content": "get the tides"}, change("tool_addition", definition)]
     reply = await client.beta.messages.create(**asked("", messages=messages, tools=[HELLO]), betas=[INLINE])
@@ -170,7 +170,7 @@ async def test_a_tool_can_be_defined_on_the_way(client: anthropic.AsyncAnthropic
     assert later.content[-1].name == "get_tides"
 
 
-async def test_adding_a_tool_on_the_way_keeps_the_cache(client: anthropic.AsyncAnthropic) -> None:
+async def test_adding_a_tool_on_the_way_keeps_the_cache(client: Any) -> None:
     system = [{"type": "text", "text": "rule " * 2_000, "cache_control": {"type": "ephemeral"}}]
     named = {"type": "tool_reference", "name": "get_weather"}
     request = asked("get the weather", system=system, tools=[HELLO, WEATHER])
