@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from orchestrator import turn
 from orchestrator.approvals import HumanDesk, HumanGate
-from orchestrator.context.plan import SYSTEM, ContextSettings, plan
+from orchestrator.context.plan import SYSTEM, Choice, ContextSettings, plan
 from orchestrator.conversations import Conversations
 from orchestrator.engine.local import LocalEngine
 from orchestrator.events import TurnFinished
@@ -53,7 +53,7 @@ async def house(model: Model, toolbox: ScriptedToolbox) -> AsyncGenerator[Conver
                 toolbox=toolbox,
                 gate=HumanGate(journal, lambda: Policy(rules_of("allow", ["*"])), toolbox),
                 desk=HumanDesk(journal),
-                plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(MODEL, 1000)),
+                plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(Choice(MODEL, 1000))),
             )
 
         conversations = Conversations(store, feed, crew)

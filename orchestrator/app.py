@@ -6,7 +6,7 @@ import importlib
 import threading
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -14,7 +14,7 @@ import anyio
 from orchestrator import turn
 from orchestrator.approvals import HumanDesk, HumanGate
 from orchestrator.config import Config, user_data_dir
-from orchestrator.context.plan import ContextSettings, plan
+from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversation import Conversation
 from orchestrator.conversations import Conversations
 from orchestrator.engine.lifeline import Lifeline
@@ -22,7 +22,10 @@ from orchestrator.engine.local import LocalEngine
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Request, Tool
+from orchestrator.models.breaking import BreakingModel
 from orchestrator.models.claude import ClaudeModel, has_credentials
+from orchestrator.models.fallback import FallbackModel
+from orchestrator.models.limiting import LimitingModel, RateLimits
 from orchestrator.models.retrying import RetryingModel
 from orchestrator.policy.grants import Grants
 from orchestrator.policy.limits import TurnLimits
@@ -59,7 +62,8 @@ async def open_app(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[
         store = SqliteStore(config.data_dir / "journal.db")
         stack.push_async_callback(store.close)
         endpoint, simulated = await choose_endpoint(config, env, stack)
-        claude = sign_in(endpoint, env, simulated)
+        limits = RateLimits(config.model.requests_per_minute, config.model.tokens_per_minute)
+        claude = sign_in(endpoint, env, simulated, limits)
         stack.push_async_callback(claude.close)
         toolbox = await stack.enter_async_context(
             open_toolbox(
@@ -73,7 +77,7 @@ async def open_app(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[
         lifeline = Lifeline(config.data_dir / "running")
         stack.callback(lifeline.close)
         grants = Grants(user_data_dir(env), Path.cwd())
-        crew = crew_of(config, toolbox, RetryingModel(claude), grants)
+        crew = crew_of(config, toolbox, patient(claude, endpoint, limits, config), grants)
         conversations = Conversations(store, LocalFeed(), crew, lifeline.owner, lifeline.alive, grants.give)
         async with anyio.create_task_group() as tasks:
             conversations.engine = LocalEngine(tasks, conversations.run_turn)
@@ -91,11 +95,18 @@ async def choose_endpoint(config: Config, env: Mapping[str, str], stack: AsyncEx
     return await stack.enter_async_context(running(Settings())), True
 
 
-def sign_in(endpoint: str, env: Mapping[str, str], simulated: bool) -> ClaudeModel:
+def sign_in(endpoint: str, env: Mapping[str, str], simulated: bool, limits: RateLimits) -> ClaudeModel:
     """Return the model's client: it signs with what the SDK finds in the environment, or not at all."""
     if simulated:
-        return ClaudeModel(base_url=endpoint, api_key="simulator")
-    return ClaudeModel(base_url=endpoint or None, signed=has_credentials(env))
+        return ClaudeModel(base_url=endpoint, api_key="simulator", heard=limits.heard)
+    return ClaudeModel(base_url=endpoint or None, signed=has_credentials(env), heard=limits.heard)
+
+
+def patient(model: Model, endpoint: str, limits: RateLimits, config: Config) -> Model:
+    """Return the model with all that stands between a turn and a failure, from the inside out."""
+    limited = LimitingModel(model, limits)
+    retried = RetryingModel(BreakingModel(limited, endpoint))
+    return FallbackModel(retried, config.model.fallbacks) if config.model.fallbacks else retried
 
 
 def crew_of(config: Config, toolbox: Toolbox, model: Model, grants: Grants) -> Callable[[Journal], turn.Crew]:
@@ -114,7 +125,9 @@ def crew_of(config: Config, toolbox: Toolbox, model: Model, grants: Grants) -> C
         tokens=config.limits.max_tokens,
         dollars=config.limits.max_cost,
     )
-    settings = ContextSettings(model=config.model.name, max_tokens=config.model.max_tokens)
+    default = Choice(config.model.name, config.model.max_tokens, config.model.effort, config.model.thinking)
+    kinds = {kind: replace(default, model=name) for kind in ("fast", "deep") if (name := getattr(config.model, kind))}
+    settings = ContextSettings(default, kinds)
 
     def planned(conversation: Conversation, tools: tuple[Tool, ...]) -> Request:
         rules = policy()

@@ -98,6 +98,18 @@ class ModelConfig(Section):
     """The most tokens of one answer."""
     base_url: str | None = None
     """A server that speaks the Messages API; `ANTHROPIC_BASE_URL` if left out."""
+    effort: Literal["", "low", "medium", "high", "xhigh", "max"] = ""
+    """How hard it shall think; left out, as hard as the provider sees fit."""
+    thinking: Literal["", "summarized", "omitted"] = ""
+    """Whether its thinking is shown; left out, as the provider does it."""
+    fast: str = ""
+    """The model that `--model fast` means."""
+    deep: str = ""
+    """The model that `--model deep` means."""
+    fallbacks: tuple[str, ...] = ()
+    """Models to ask when this one is overloaded, out of reach, or refuses."""
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
 
 
 class ContextConfig(Section):

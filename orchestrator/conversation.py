@@ -91,6 +91,8 @@ class Conversation:
     seq: int = 0
     """The number of the last event that went in."""
     messages: tuple[Message, ...] = ()
+    model: str = ""
+    """Which model the user chose last; empty is the config's."""
     turn: Turn | None = None
     ended: TurnFinished | None = None
     """How the last turn ended, if none is open."""
@@ -111,7 +113,8 @@ class Conversation:
         match event := recorded.event:
             case TurnStarted():
                 said = (Message(role="user", content=event.content),) if event.content else ()
-                return replace(self, messages=self.messages + said, turn=Turn(recorded.turn_id), ended=None)
+                turn, model = Turn(recorded.turn_id), event.model or self.model
+                return replace(self, messages=self.messages + said, turn=turn, model=model, ended=None)
             case StepFinished():
                 return self._stepped(event)
             case ApprovalRequested():

@@ -60,9 +60,12 @@ class Conversations:
         self._open: dict[str, Journal] = {}
         self.engine: Engine | None = None
 
-    async def start_turn(self, content: Sequence[Text | Image], conversation_id: str | None = None) -> Started:
+    async def start_turn(
+        self, content: Sequence[Text | Image], conversation_id: str | None = None, model: str = ""
+    ) -> Started:
         """Record the user's message and set its turn going; a new conversation if none is named.
 
+        `model` is a model's name or kind (`fast`, `deep`), for this turn and the ones after it.
         Raises `UsageError` for an empty message, `NotFound`, and `Conflict` while another turn is open.
         """
         if not any(not isinstance(part, Text) or part.text.strip() for part in content):
@@ -70,7 +73,7 @@ class Conversations:
         if conversation_id is None:
             conversation_id = new_id("c")
             await self._store.create(conversation_id)
-        return await self._begin(conversation_id, TurnStarted(content=tuple(content)))
+        return await self._begin(conversation_id, TurnStarted(content=tuple(content), model=model))
 
     async def resume(self, conversation_id: str, take_over: bool = False) -> Started | None:
         """Go on with what is unfinished: the open turn, or a message that got no answer. None if there is nothing.

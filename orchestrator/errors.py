@@ -12,6 +12,7 @@ OrchestratorError
     ├── ModelRefusedKey      ... because of the key (401, 403)
     ├── ModelRejected        ... because of the request (400, 404, 413, 422)
     ├── ModelOverloaded      ... and asks us to come back later (429, 5xx, 529)
+    │   └── ModelResting     ... and failed so often that it is left alone for a while
     ├── ModelUnreachable     ... because nothing answered there
     └── ModelCut             ... in the middle of its answer
 
@@ -114,6 +115,12 @@ class ModelOverloaded(ModelError):
         super().__init__(message, advice)
         self.retry_after = retry_after
         """How many seconds the provider asks us to wait, if it says so."""
+
+
+class ModelResting(ModelOverloaded):
+    """The provider failed so often in a row that it is left alone for a while."""
+
+    code = "model_resting"
 
 
 class ModelUnreachable(ModelError):

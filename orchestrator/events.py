@@ -31,6 +31,8 @@ class TurnStarted(BaseEvent):
 
     type: Literal["turn_started"] = "turn_started"
     content: tuple[Text | Image, ...] = ()
+    model: str = ""
+    """Which model the user chose for this turn and the ones after it; empty: the one before, or the config's."""
 
 
 class StepFinished(BaseEvent):

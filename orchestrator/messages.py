@@ -137,6 +137,10 @@ class Request(Value):
 
     model: str
     max_tokens: int
+    effort: str = ""
+    """How hard the model shall think: low, medium, high, xhigh or max; empty leaves it to the provider."""
+    thinking: str = ""
+    """How its thinking is shown: summarized or omitted; empty leaves it to the provider."""
     tools: tuple[Tool, ...]
     system: str
     messages: tuple[Message, ...]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from orchestrator.context.repair import repaired
 from orchestrator.conversation import Conversation
@@ -17,19 +17,41 @@ When the outcome of a call is unknown, check it with a reading tool before you r
 
 
 @dataclass(frozen=True)
-class ContextSettings:
-    """What a request is made with, beside the conversation itself."""
+class Choice:
+    """A model, and how it is asked."""
 
     model: str
     max_tokens: int = 16_000
+    effort: str = ""
+    thinking: str = ""
+
+
+@dataclass(frozen=True)
+class ContextSettings:
+    """What a request is made with, beside the conversation itself."""
+
+    default: Choice
+    kinds: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
+    """Models by what they are for (`fast`, `deep`): what a user may say instead of a model's name."""
     system: str = SYSTEM
+
+    def choice(self, name: str) -> Choice:
+        """Return the model that `name` means: a kind, a model's own name, or (empty) the default."""
+        if name in self.kinds:
+            return self.kinds[name]
+        return (
+            Choice(name, self.default.max_tokens, self.default.effort, self.default.thinking) if name else self.default
+        )
 
 
 def plan(conversation: Conversation, tools: Iterable[Tool], settings: ContextSettings) -> Request:
     """Return the next request of the conversation."""
+    choice = settings.choice(conversation.model)
     return Request(
-        model=settings.model,
-        max_tokens=settings.max_tokens,
+        model=choice.model,
+        max_tokens=choice.max_tokens,
+        effort=choice.effort,
+        thinking=choice.thinking,
         tools=tuple(sorted(tools, key=lambda tool: tool.name)),
         system=settings.system,
         messages=repaired(conversation.messages),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ModelCut
@@ -41,19 +41,29 @@ class ClaudeModel:
     """`ports.Model` over `beta.messages.stream`.
 
     `base_url` is a Messages-API-compatible server, without `/v1`; `api_key` goes out as `Authorization: Bearer`. Both
-    default to what the SDK finds in the environment. Without any credential requests go out unsigned.
+    default to what the SDK finds in the environment. Not `signed`, requests go out without a credential. `heard` gets
+    the headers of each answer.
     """
 
-    def __init__(self, *, base_url: str | None = None, api_key: str | None = None, signed: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        signed: bool = True,
+        heard: Callable[[Mapping[str, str]], None] = lambda _: None,
+    ) -> None:
         self._base_url = base_url
         self._api_key = api_key
         self._signed = signed
+        self._heard = heard
         self._sdk: AsyncAnthropic | None = None
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
         client = self._client()
         with failures.translated(str(client.base_url)):
             async with client.beta.messages.stream(**wire.body(request)) as stream:
+                self._heard(stream.response.headers)
                 heard = Heard(emit)
                 async for event in stream:
                     await heard.hear(event)

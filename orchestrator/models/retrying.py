@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stamina
 
-from orchestrator.errors import ModelCut, ModelError, ModelOverloaded, ModelUnreachable
+from orchestrator.errors import ModelCut, ModelError, ModelOverloaded, ModelResting, ModelUnreachable
 from orchestrator.events import AnswerRetried
 from orchestrator.messages import Answer, Request
 from orchestrator.ports import Emit, Model
@@ -39,6 +39,8 @@ class RetryingModel:
 
 def worth_waiting(error: Exception) -> bool | float:
     """Return whether to ask again: no, yes, or after that many seconds."""
+    if isinstance(error, ModelResting):
+        return False
     if isinstance(error, ModelOverloaded) and error.retry_after:
         return error.retry_after if error.retry_after <= LONGEST_WAIT else False
     return isinstance(error, ModelOverloaded | ModelUnreachable | ModelCut)

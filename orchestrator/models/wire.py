@@ -52,6 +52,10 @@ def body(request: Request) -> Wire:
     }
     if request.system:
         fields["system"] = [{"type": "text", "text": request.system, "cache_control": EPHEMERAL}]
+    if request.effort:
+        fields["output_config"] = {"effort": request.effort}
+    if request.thinking:
+        fields["thinking"] = {"type": "adaptive", "display": request.thinking}
     if request.tools:
         fields["tools"] = [definition(tool) for tool in request.tools]
     return fields

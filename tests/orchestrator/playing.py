@@ -9,7 +9,7 @@ import anyio
 from pydantic import JsonValue
 
 from orchestrator import turn
-from orchestrator.context.plan import ContextSettings, plan
+from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversation import Conversation
 from orchestrator.events import (
     DurableEvent,
@@ -86,7 +86,7 @@ class Stage:
 
     def crew(self, model: ScriptedModel) -> turn.Crew:
         def planned(conversation: Conversation, tools: tuple[Tool, ...]) -> Request:
-            return plan(conversation, tools, ContextSettings(model="scripted"))
+            return plan(conversation, tools, ContextSettings(Choice("scripted")))
 
         return turn.Crew(
             model=model,

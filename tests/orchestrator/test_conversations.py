@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from orchestrator import turn
 from orchestrator.approvals import HumanDesk, HumanGate
-from orchestrator.context.plan import ContextSettings, plan
+from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversations import Conversations, Started
 from orchestrator.engine.local import LocalEngine
 from orchestrator.errors import Conflict, ModelRejected, NotFound, UsageError
@@ -87,7 +87,7 @@ async def house(
             toolbox=toolbox,
             gate=HumanGate(journal, lambda: replace(rules, rules=(*rules.rules, *given)), toolbox),
             desk=HumanDesk(journal),
-            plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(model="scripted")),
+            plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(Choice("scripted"))),
         )
 
     conversations = Conversations(kept, feed, crew, keep=given.append)

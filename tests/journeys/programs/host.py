@@ -18,7 +18,7 @@ import anyio
 from orchestrator import turn
 from orchestrator.approvals import HumanDesk, HumanGate
 from orchestrator.config import ServerConfig
-from orchestrator.context.plan import ContextSettings, plan
+from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversations import Conversations, Started
 from orchestrator.engine.lifeline import Lifeline
 from orchestrator.engine.local import LocalEngine
@@ -81,7 +81,7 @@ async def main() -> None:
                 toolbox=toolbox,
                 gate=HumanGate(journal, lambda: Policy(rules_of("allow", ["*"])), toolbox),
                 desk=HumanDesk(journal),
-                plan=lambda conversation, tools: plan(conversation, tools, ContextSettings("scripted")),
+                plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(Choice("scripted"))),
                 start_seconds=60,
             )
 
