@@ -19,7 +19,7 @@ check: $(VENV)/.ready-dev ## lint, format and types
 	@$(RUN) -m pyright --warnings
 
 bench: $(VENV)/.ready-dev ## every figure in the README
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script || exit 1; done
+	@for name in servers toolbox turns store simulator crash; do echo "== $$name"; $(RUN) -m benchmarks.$$name || exit 1; done
 
 $(VENV)/.ready $(VENV)/.ready-dev: pyproject.toml constraints.txt
 	@sh deploy/setup.sh "$(PYTHON)" $(VENV) $(if $(findstring dev,$@),'.[dev]',.) >&2
