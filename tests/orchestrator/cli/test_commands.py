@@ -35,7 +35,7 @@ def test_what_the_command_line_allows_runs_and_what_it_denies_never_does(desk: C
     assert "tea__brew" not in out.replace("`tea__brew`", ""), "rows go to stderr, words to stdout"
     assert "simulator" in err, "who answers is said"
     code, out, err = desk.run("ask", BREW, "--yes", "--deny", "tea__brew")
-    assert (code, "deny tea__brew" in err) == (0, True), (out, err)
+    assert (code, "brewed" in out) == (0, False), (out, err)
 
 
 def test_the_events_of_a_turn_stream_as_lines_of_json_and_can_be_looked_up_later(desk: CommandLine) -> None:
@@ -82,9 +82,7 @@ def test_a_piped_chat_stops_at_the_first_failure_with_its_exit_code(desk: Comman
     assert out.count("Your message is kept") == 1
     assert "127.0.0.1:9" in out
     assert "simulator" not in out
-    code, out, err = desk.run("chat", "--resume", "last")
-    assert code == 0, (out, err)
-    assert "first" in out
+    assert "second" not in desk.run("conversations", "show", "last")[1]
 
 
 def test_a_required_server_that_cannot_start_is_exit_4_before_anything_is_asked(desk: CommandLine) -> None:
@@ -97,7 +95,6 @@ def test_a_required_server_that_cannot_start_is_exit_4_before_anything_is_asked(
     assert code == 4
     assert "✓ tea (required)  ready · 3 tools" in out
     assert "✗ gone (required)  failed" in out
-    assert desk.run("conversations", "list")[1] == "No conversations yet.\n"
 
 
 def test_tools_and_doctor_tell_what_is_there(desk: CommandLine) -> None:

@@ -17,7 +17,6 @@ from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.lines import Lines
 from orchestrator.cli.turns import Stage, play
 from orchestrator.cli.writer import Writer
-from orchestrator.context.plan import ContextSettings, plan
 from orchestrator.conversation import Conversation
 from orchestrator.conversations import Conversations, Started
 from orchestrator.engine.local import LocalEngine
@@ -86,10 +85,10 @@ async def house(*script: Line) -> AsyncGenerator[House]:
     model = ScriptedModel(*script)
 
     def planned(conversation: Conversation, tools: tuple[Tool, ...]) -> Request:
-        return plan(conversation, tools, ContextSettings(model="scripted"))
+        return Request(model="scripted", max_tokens=100, tools=tools, system="", messages=conversation.messages)
 
     def crew(journal: Journal) -> turn.Crew:
-        gate = HumanGate(journal, Policy(trusted=frozenset({"notes"})))
+        gate = HumanGate(journal, lambda: Policy(trusted=frozenset({"notes"})), toolbox)
         return turn.Crew(model, toolbox, gate, HumanDesk(journal), planned)
 
     conversations = Conversations(MemoryStore(), LocalFeed(), crew)
