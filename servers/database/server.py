@@ -123,10 +123,13 @@ def sources_of(options: argparse.Namespace) -> list[Source]:
 
 
 def written(options: argparse.Namespace) -> list[str]:
-    """Return the sources as they were written: on the command line, in the file, in DATABASE_URL if nowhere else."""
+    """Return the sources as they were written: on the line, in the file, in DATABASE_URL if nowhere else."""
     lines = list(options.sources)
     if options.dsn_file is not None:
-        text = options.dsn_file.read_text(encoding="utf-8")
+        try:
+            text = options.dsn_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as wrong:
+            raise BadSource(f"The --dsn-file cannot be read: {wrong}.") from None
         lines += [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines and options.demo is None and (url := os.environ.get("DATABASE_URL")):
         lines.append(url)

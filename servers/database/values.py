@@ -127,9 +127,17 @@ class Page:
             case list():
                 return [self.cleaned(item) for item in cell]  # pyright: ignore[reportUnknownVariableType]
             case dict():
-                return {self.cleaned(key): self.cleaned(item) for key, item in cell.items()}  # pyright: ignore[reportUnknownVariableType]
+                return self.cleaned_object(cell)  # pyright: ignore[reportUnknownArgumentType]
             case _:
                 return cell
+
+    def cleaned_object(self, cell: dict[str, Any]) -> dict[str, Any]:
+        """Return an object with keys and values cleaned; a key that would become another's is escaped instead."""
+        result: dict[str, Any] = {}
+        for key, item in cell.items():
+            short = self.cleaned(key)
+            result[json.dumps(key)[1:-1] if short in result else short] = self.cleaned(item)
+        return result
 
     def cut(self, text: str) -> str:
         """Return a text, or the beginning of it that fits a cell and the mark `…`."""

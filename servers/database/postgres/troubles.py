@@ -18,7 +18,6 @@ from servers.database.errors import (
 from servers.database.statements import located
 
 ONLY_READS = "Only a statement that reads is run here: SELECT, WITH ... SELECT, VALUES, TABLE."
-HEADER = "CONTEXT", "STATEMENT"
 
 
 def explained(error: psycopg.Error, sql: str, shift: int = 0) -> DatabaseError:
@@ -34,10 +33,10 @@ def explained(error: psycopg.Error, sql: str, shift: int = 0) -> DatabaseError:
             return TooSlow("Stopped by the database at its time limit. Filter or aggregate more; see db_explain.")
         case pg.UndefinedTable() | pg.InvalidSchemaName():
             return NoSuchThing(f"{text}{place}.{hint}")
-        case pg.InsufficientPrivilege() | pg.ReadOnlySqlTransaction() | pg.FeatureNotSupported():
-            return Refused(
-                f"{text}{place}. The role of this source may only read the tables granted to it. {ONLY_READS}"
-            )
+        case pg.InsufficientPrivilege():
+            return Refused(f"{text}{place}. The role of this source may only use what is granted to it; see db_schema.")
+        case pg.ReadOnlySqlTransaction() | pg.FeatureNotSupported():
+            return Refused(f"{text}{place}. {ONLY_READS}")
         case pg.LockNotAvailable() | pg.DeadlockDetected() | pg.SerializationFailure():
             return Conflict(f"{text}. Another session holds a lock. Try again.")
         case pg.IntegrityConstraintViolation() | pg.IntegrityError():

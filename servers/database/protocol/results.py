@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from mcp.types import CallToolResult, TextContent
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic_core import to_json
 
 from servers.cleaning import clean, clean_line
@@ -20,17 +20,24 @@ from servers.limits import Page, Value
 Format = Literal["json", "csv", "markdown"]
 
 
-class ColumnOut(Value):
-    """A column of a result."""
+def slim(schema: dict[str, Any]) -> None:
+    """Take out of a result's schema what tells a model nothing: every tool's schema is paid for in each request."""
+    schema.pop("description", None)
+    schema.pop("additionalProperties", None)
+    for field in schema.get("properties", {}).values():
+        field.pop("default", None)
 
-    name: str
-    type: str
+
+class Result(Value):
+    """The base of the results, with a short schema."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=slim)
 
 
-class QueryResult(Value):
-    """The rows of a query."""
+class QueryResult(Result):
+    """The rows of a query; columns are {name, type}."""
 
-    columns: list[ColumnOut]
+    columns: list[dict[str, str]]
     rows: list[list[Any]]
     row_count: int
     truncated: Literal["rows", "bytes", "cell"] | None = None
@@ -42,12 +49,13 @@ class QueryResult(Value):
 class SchemaResult(Page):
     """A page of objects of a database."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=slim)
     source: str
     dialect: str
     objects: list[dict[str, Any]]
 
 
-class PlanResult(Value):
+class PlanResult(Result):
     """How the engine runs a statement."""
 
     plan: str
@@ -55,29 +63,17 @@ class PlanResult(Value):
     warnings: list[str]
 
 
-class ColumnProfileOut(Value):
-    """A column in the sample."""
-
-    name: str
-    type: str
-    nulls: int
-    distinct: int
-    min: Any = None
-    max: Any = None
-    top: list[dict[str, Any]]
-
-
-class ProfileResult(Value):
-    """What the columns of a table hold."""
+class ProfileResult(Result):
+    """What the columns of a table hold: {name, type, nulls, distinct, min, max, top: [{value, count}]} each."""
 
     table: str
     sampled: int = Field(description="Rows looked at.")
-    complete: bool = Field(description="Whether these are all rows.")
+    complete: bool = Field(description="These are all rows.")
     truncated: Literal["time"] | None = None
-    columns: list[ColumnProfileOut]
+    columns: list[dict[str, Any]]
 
 
-class ExecuteResult(Value):
+class ExecuteResult(Result):
     """What a change did."""
 
     affected: int
@@ -211,18 +207,7 @@ def plan_result(plan: Plan, dialect: str) -> CallToolResult:
 
 def profile_result(profile: Profile) -> CallToolResult:
     """Return a profile."""
-    columns = [
-        ColumnProfileOut(
-            name=each.name,
-            type=each.type,
-            nulls=each.nulls,
-            distinct=each.distinct,
-            min=each.min,
-            max=each.max,
-            top=[vars(value) for value in each.top],
-        )
-        for each in profile.columns
-    ]
+    columns = [vars(each) | {"top": [vars(value) for value in each.top]} for each in profile.columns]
     truncated = "time" if profile.timed_out else None
     return sent(
         ProfileResult(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from mcp.server.mcpserver import Context, ElicitationResult, Resolve
 from mcp.types import CallToolResult, ToolAnnotations
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from servers.database.engine import Change, Kind, Statement, Window
 from servers.database.errors import Refused
@@ -42,7 +42,8 @@ PROFILE_SHARE = 2
 """Statements' time limits that a profile may take in all."""
 Sql = Annotated[str, Field(description="One statement.")]
 Params = Annotated[
-    list[Any] | dict[str, Any] | None, Field(description="Values for ? or :name (SQLite, DuckDB), $1 (PostgreSQL).")
+    list[Any] | dict[str, Any] | None,
+    WithJsonSchema({"anyOf": [{"type": "array"}, {"type": "object"}], "description": "Values for ?, :name or $1."}),
 ]
 Tool = Callable[..., Any]
 
@@ -58,10 +59,10 @@ class Tools:
         ctx: Context[Sources],
         pattern: Annotated[str, Field(description="Part of a name, or a glob: `*mail*`.")] = "*",
         kind: Kind = "table",
-        schema: str | None = None,
+        schema: str = "",
         detail: Annotated[Detail, Field(description="summary, full: columns, keys, indexes.")] = "names",
         limit: Annotated[int, Field(ge=1, le=1000)] = 100,
-        cursor: str | None = None,
+        cursor: str = "",
         source: str | None = None,
     ) -> Annotated[CallToolResult, SchemaResult]:
         """Find tables, views, columns, indexes and functions by name. kind="column" finds the tables of a column."""
@@ -69,7 +70,7 @@ class Tools:
         engine = sources.engine(source)
         call = {"pattern": pattern, "kind": kind, "schema": schema, "detail": detail, "source": source}
         offset = self.server.cursors.open(cursor, "db_schema", call) if cursor else 0
-        page = await listing(engine, pattern, kind, schema, detail, limit, offset)
+        page = await listing(engine, pattern, kind, schema or None, detail, limit, offset)
         following = self.server.cursors.seal("db_schema", call, offset + len(page.found)) if page.more else None
         return schema_result(source or sources.first, engine.dialect, engine.default_schema, page, following)
 

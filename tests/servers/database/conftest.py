@@ -24,6 +24,12 @@ def world(postgres_server: Postgres) -> Postgres:
     return postgres_server.database_called("world", POSTGRES_WORLD)
 
 
+@pytest.fixture(scope="session")
+def scratch(postgres_server: Postgres) -> Postgres:
+    """A database for tests that make their own tables."""
+    return postgres_server.database_called("scratch", "SELECT 1")
+
+
 @pytest.fixture
 def postgres(postgres_server: Postgres) -> Postgres:
     """A fresh copy of the world, for a test that may change it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import apsw
+from anyio.from_thread import start_blocking_portal
 from mcp import Client
 from mcp.types import CallToolResult, TextContent
 
@@ -17,6 +18,7 @@ from servers.database import server
 from servers.database.engine import Engine
 from servers.database.sources import Bounds, Source, engine_of, parse
 
+T = TypeVar("T")
 QUICK = Bounds(seconds=1.0)
 PATIENT = Bounds(seconds=20.0)
 BIG = 20_000
@@ -46,6 +48,7 @@ ANALYZE
 def sqlite_file(path: Path, sql: str = SQLITE_WORLD) -> Path:
     """Make a database file."""
     connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA synchronous = off").fetchall()
     connection.execute(sql).fetchall()
     connection.close()
     return path
@@ -93,6 +96,23 @@ async def opened(source: Source, bounds: Bounds = PATIENT) -> AsyncGenerator[Eng
     finally:
         with anyio.CancelScope(shield=True):
             await engine.aclose()
+
+
+@contextmanager
+def lasting(source: Source) -> Generator[Callable[[Callable[[Engine], Awaitable[T]]], T]]:
+    """Lends a way to ask one engine again and again from a test that is not async."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened_for_long(source)) as engine:
+        yield lambda ask: portal.call(ask, engine)
+
+
+@asynccontextmanager
+async def opened_for_long(source: Source) -> AsyncGenerator[Engine]:
+    """The engine of a database, without a time limit of its own."""
+    engine = engine_of(source, PATIENT)
+    try:
+        yield engine
+    finally:
+        await engine.aclose()
 
 
 def text_of(result: CallToolResult) -> str:
