@@ -58,6 +58,7 @@ _MARKS = (
     Charset("utf-16-le", codecs.BOM_UTF16_LE),
     Charset("utf-16-be", codecs.BOM_UTF16_BE),
 )
+_FIRST = frozenset(charset.mark[:1] for charset in _MARKS)
 UTF8 = Charset("utf-8")
 
 
@@ -80,6 +81,8 @@ def looks_binary(sample: bytes) -> bool:
 
 def marked(sample: bytes) -> Charset | None:
     """Return the charset that a byte order mark announces."""
+    if sample[:1] not in _FIRST:  # asked for every file that is searched
+        return None
     return next((charset for charset in _MARKS if charset.begins(sample)), None)
 
 
@@ -122,9 +125,9 @@ def _decodes(raw: bytes, encoding: str) -> bool:
 def line_end(text: str | bytes) -> LineEnd:
     """Return how the lines of `text` end."""
     if isinstance(text, bytes):
-        feeds, pairs = text.count(b"\n"), text.count(b"\r\n")
+        feeds, pairs = text.count(b"\n"), text.count(b"\r\n") if b"\r" in text else 0
     else:
-        feeds, pairs = text.count("\n"), text.count("\r\n")
+        feeds, pairs = text.count("\n"), text.count("\r\n") if "\r" in text else 0
     if not feeds:
         return "none"
     return "LF" if not pairs else "CRLF" if pairs == feeds else "mixed"

@@ -7,6 +7,7 @@ one it is about the path from where the search starts.
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any, Protocol
 
 import re2 as _untyped  # pyright: ignore[reportMissingTypeStubs]
@@ -16,6 +17,9 @@ from servers.files.errors import Invalid
 re2: Any = _untyped  # the package has no types; `Pattern` is what we use of it
 LONGEST = 1000
 """Characters of a pattern."""
+
+_ENDING = re.compile(r"(?:\*\*/)?\*(\.[\w.-]+)")
+"""The globs that ask for an ending only, such as `*.md`: most of those that anybody writes."""
 
 
 class Pattern(Protocol):
@@ -86,10 +90,14 @@ class Glob:
         encodable(pattern)
         self.whole_path = "/" in pattern.strip("/") or pattern.startswith("/")
         """Whether it is about a path, not about its last part."""
+        ending = _ENDING.fullmatch(pattern)
+        self._ending = ending[1] if ending else ""
         self._pattern = _compiled(f"(?s){_translated(pattern.strip('/'))}")
 
     def matches(self, path: str) -> bool:
         """Say whether `path`, relative to where the search starts, is one of those meant."""
+        if self._ending:
+            return path.endswith(self._ending)
         name = path if self.whole_path else path.rpartition("/")[2]
         return self._pattern.fullmatch(name.encode(errors="replace")) is not None
 

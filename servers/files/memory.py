@@ -11,7 +11,7 @@ import ctypes
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-LARGE = 256 * 1024
+LARGE = 4 * 1024 * 1024
 """Bytes from which a piece is taken from, and given back to, the system on its own."""
 
 

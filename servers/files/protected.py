@@ -8,14 +8,13 @@ is refused for more names than reading. Spellings that another file system takes
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import stat
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import translate
+from fnmatch import fnmatchcase
 
 from servers.files.errors import Denied
 
@@ -47,10 +46,6 @@ UNREAD_IN_GIT = ("config", "config.worktree", "credentials")
 _SHORT_NAME = re.compile(r"^(gi7eba|git|\.git)~\d+$")  # what FAT and NTFS call `.git` besides
 
 
-def _one_of(patterns: Sequence[str]) -> re.Pattern[str]:
-    return re.compile("|".join(translate(pattern) for pattern in patterns) or r"(?!)")
-
-
 def plain(name: str) -> str:
     """Return `name` as the most forgiving file system would read it, for comparison only."""
     if name.isascii() and name.isprintable():
@@ -58,11 +53,24 @@ def plain(name: str) -> str:
     else:
         seen = "".join(letter for letter in name if unicodedata.category(letter) not in ("Cf", "Cc"))
         folded = unicodedata.normalize("NFKC", seen).casefold()
-    folded = folded.split(":", 1)[0].rstrip(". ") or folded
-    return ".git" if _SHORT_NAME.match(folded) else folded
+    if ":" in folded or folded[-1:] in (".", " "):
+        folded = folded.split(":", 1)[0].rstrip(". ") or folded
+    return ".git" if "~" in folded and _SHORT_NAME.match(folded) else folded
 
 
-_CLOSED, _UNWRITTEN = _one_of(CLOSED), _one_of(UNWRITTEN)
+class _Names:
+    """Names, beginnings (`x*`) and endings (`*x`), looked up without a pattern: walks ask for every file."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._whole = frozenset(each for each in patterns if "*" not in each)
+        self._starts = tuple(each[:-1] for each in patterns if each.endswith("*"))
+        self._ends = tuple(each[1:] for each in patterns if each.startswith("*"))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._whole or name.startswith(self._starts) or name.endswith(self._ends)
+
+
+_CLOSED, _UNWRITTEN = _Names(CLOSED), _Names(UNWRITTEN)
 
 
 @dataclass(frozen=True)
@@ -71,18 +79,12 @@ class Protection:
 
     allowed: tuple[str, ...] = ()
 
-    @functools.cached_property
-    def _open(self) -> re.Pattern[str]:
-        return _one_of([*OPEN, *(pattern.casefold() for pattern in self.allowed)])
-
     def closed_to_reading(self, path: str) -> str | None:
         """Return the part of `path` (relative, `/` between parts) that keeps it from being read, or None."""
         parts = path.split("/")
         for number, part in enumerate(parts):
             name = plain(part)
-            if self._open.match(name):
-                continue
-            if _CLOSED.match(name):
+            if name in _CLOSED and not self._is_open(name):
                 return part
             if name == ".git" and number + 1 < len(parts) and plain(parts[-1]) in UNREAD_IN_GIT:
                 return f"{part}/{parts[-1]}"
@@ -92,9 +94,12 @@ class Protection:
         """Return the part of `path` that keeps it from being written, or None."""
         for part in path.split("/"):
             name = plain(part)
-            if not self._open.match(name) and (_CLOSED.match(name) or _UNWRITTEN.match(name)):
+            if (name in _CLOSED or name in _UNWRITTEN) and not self._is_open(name):
                 return part
         return None
+
+    def _is_open(self, name: str) -> bool:
+        return name in OPEN or any(fnmatchcase(name, pattern.casefold()) for pattern in self.allowed)
 
 
 def refuse_reading(rules: Protection, path: str) -> None:

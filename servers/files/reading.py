@@ -110,8 +110,8 @@ def _page(source: Source, wanted: Wanted, patience: Patience) -> TextPage:
         raw = raw[:-rest]
     elif rest:  # the page is smaller than one character: show it as it is
         text, _ = source.charset.decoded(raw, whole=True)
-    lines = raw.count(b"\n") + (bool(raw) and not raw.endswith(b"\n"))
-    total = _lines(source.whole) if source.whole is not None else None
+    lines = _lines(raw)
+    total = lines if raw is source.whole else _lines(source.whole) if source.whole is not None else None
     ends = line_end(source.whole if source.whole is not None else raw)
     end = start + len(raw)
     return TextPage(
@@ -245,7 +245,7 @@ def _cut(source: Source, start: int, wanted: Wanted) -> tuple[bytes, Literal["ro
         end = raw.rfind(b"\n", 0, wanted.max_bytes) + 1
         torn = end == 0
         raw = raw[: end or wanted.max_bytes]
-    if raw.count(b"\n") >= wanted.max_lines:
+    if len(raw) >= wanted.max_lines and raw.count(b"\n") >= wanted.max_lines:
         end = -1
         for _ in range(wanted.max_lines):
             end = raw.find(b"\n", end + 1)

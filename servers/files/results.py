@@ -10,9 +10,11 @@ from pydantic.json_schema import SkipJsonSchema
 from servers.files.walking import Kind
 from servers.limits import Page, Value
 
+# Lists of thousands are made as what they are on the wire, and checked against these models once, as a whole.
+
 
 def _absent(value: object) -> bool:
-    return value is None or value == ()
+    return value is None
 
 
 Optional = Field(exclude_if=_absent)
@@ -39,8 +41,8 @@ class FoundLine(Value):
     path: str
     line: Annotated[int | SkipJsonSchema[None], Optional] = None
     text: Annotated[str | SkipJsonSchema[None], Optional] = None
-    before: Annotated[tuple[str, ...], Optional] = ()
-    after: Annotated[tuple[str, ...], Optional] = ()
+    before: Annotated[list[str], Field(default_factory=list[str])]
+    after: Annotated[list[str], Field(default_factory=list[str])]
 
 
 class SkippedFiles(Value):

@@ -114,14 +114,27 @@ def _matches(what: Search, tally: Tally, patience: Patience) -> Iterator[Match]:
         yield from _names(what, glob, sensitive, tally, patience)
         return
     pattern = (compiled if what.regex else literal)(what.query, ignore_case=not sensitive)
-    needle = encodable(what.query) if sensitive and not what.regex and what.query.isascii() else None
+    needle = _Needle(encodable(what.query), sensitive) if not what.regex and what.query.isascii() else None
     for found, last in _files(what, glob, tally, patience):
         raw = _content(found, tally)
         if raw is not None:
             tally.scanned += 1
-            if needle is None or needle in raw:
+            if needle is None or needle.may_be_in(raw):
                 yield from _lines(found.path, raw, what, pattern, last, patience)
         tally.reached = found.path, -1
+
+
+@dataclass(frozen=True)
+class _Needle:
+    """A plain text of ASCII: most files are told not to hold it without a pattern."""
+
+    text: bytes
+    sensitive: bool
+
+    def may_be_in(self, raw: bytes) -> bool:
+        if self.sensitive:
+            return self.text in raw or marked(raw) is not None
+        return self.text.lower() in raw.lower() or marked(raw) is not None
 
 
 def _names(what: Search, glob: Glob | None, sensitive: bool, tally: Tally, patience: Patience) -> Iterator[Match]:
@@ -144,10 +157,12 @@ def _walk(what: Search) -> Walk:
 
 def _files(what: Search, glob: Glob | None, tally: Tally, patience: Patience) -> Iterator[tuple[Found, int]]:
     """The files to look into, and in each the line after which matches count."""
+    closed = what.folder.rules.closed_to_reading
+    in_git = ".git" in what.path.lower()  # elsewhere the folders above were looked at when they were entered
     for found in _walk(what).run(patience, tally.walk):
         if found.kind != "file" or (glob is not None and not glob.matches(beneath(found.path, what.path))):
             continue
-        if what.folder.rules.closed_to_reading(found.path):
+        if closed(found.path if in_git else found.name):
             tally.protected += 1
             continue
         resumed = what.after is not None and found.path == what.after[0]

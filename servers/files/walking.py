@@ -6,10 +6,11 @@ and never followed; at any moment one descriptor per level is open.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from servers.files.folder import Folder, translated
 from servers.files.ignoring import Ignoring
@@ -21,19 +22,20 @@ DEEPEST = 64
 """Levels below the start; what lies deeper is not visited."""
 CROWDED = 50_000
 """Entries of one directory that are looked at."""
+LOOKS = 64
+"""Entries between two looks at the clock."""
 NEVER_ENTERED = (".git", ".hg", ".svn", ".jj")
 """A walk goes into these only when it starts there."""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """Something that the walk came by; its descriptor is good until the walk goes on."""
 
     path: str
     """Relative to the folder."""
     name: str
     kind: Kind
-    parent: int = field(repr=False)
+    parent: int
     """The open directory that it lies in."""
 
     def status(self) -> os.stat_result | None:
@@ -57,6 +59,20 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class _Level:
+    """One directory on the way down."""
+
+    fd: int
+    prefix: str
+    """Its path with a final slash; `""` at the top."""
+    entries: list[tuple[str, Kind]]
+    """What is still to be visited, the next one last."""
+    rules: Ignoring
+    depth: int
+    after: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Walk:
     """Where to go and what to leave out."""
 
@@ -77,44 +93,51 @@ class Walk:
             rules = Ignoring() if self.ignored else self._rules_above(top.path)
             prefix = top.path + "/" if top.path else ""
             after = self.after.removeprefix(prefix).split("/") if self.after else []
-            own = os.dup(top.fd)
-            yield from self._directory(own, top.path, rules, min(self.depth, DEEPEST), after, patience, skipped)
-
-    def _directory(
-        self,
-        fd: int,
-        path: str,
-        rules: Ignoring,
-        depth: int,
-        after: Sequence[str],
-        patience: Patience,
-        skipped: Skipped,
-    ) -> Iterator[Found]:
-        """Yield what is in `fd`, and in the directories in it; closes `fd`."""
+            first = os.dup(top.fd)
+        levels = [self._level(first, prefix, rules, min(self.depth, DEEPEST), after, skipped)]
         try:
-            entries = _entries(fd, skipped)
-            if not self.ignored and any(name == ".gitignore" for name, _ in entries):
-                rules = rules.beneath(path, fd)
-            prefix = path + "/" if path else ""
-            for name, kind in entries:
-                if after and name < after[0]:
+            for turn in itertools.count():
+                if turn % LOOKS == 0:
+                    patience.check()
+                level = levels[-1]
+                if not level.entries:
+                    os.close(levels.pop().fd)
+                    if not levels:
+                        return
                     continue
-                resumed = bool(after) and name == after[0]
-                inner = after[1:] if resumed else ()
-                if not self.hidden and name.startswith("."):
-                    continue
-                if rules.rules and rules.leaves_out(prefix + name, is_directory=kind == "dir"):
+                name, kind = level.entries.pop()
+                resumed = bool(level.after) and name == level.after[0]
+                inner = level.after[1:] if resumed else ()
+                if level.rules.rules and level.rules.leaves_out(level.prefix + name, is_directory=kind == "dir"):
                     skipped.ignored += 1
                     continue
-                patience.check()
                 if not resumed or (self.inclusive and not inner):
-                    yield Found(prefix + name, name, kind, fd)
+                    yield Found(level.prefix + name, name, kind, level.fd)
                 if kind == "dir" and name not in NEVER_ENTERED:
-                    below = self._enter(fd, name, depth, skipped)
-                    if below is not None:
-                        yield from self._directory(below, prefix + name, rules, depth - 1, inner, patience, skipped)
+                    fd = self._enter(level.fd, name, level.depth, skipped)
+                    if fd is not None:
+                        below = level.prefix + name + "/"
+                        levels.append(self._level(fd, below, level.rules, level.depth - 1, inner, skipped))
         finally:
+            for level in levels:
+                os.close(level.fd)
+
+    def _level(
+        self, fd: int, prefix: str, rules: Ignoring, depth: int, after: Sequence[str], skipped: Skipped
+    ) -> _Level:
+        """A directory with what is to be visited in it, the first entry last."""
+        try:
+            entries = _entries(fd, skipped)
+        except BaseException:
             os.close(fd)
+            raise
+        if not self.ignored and any(name == ".gitignore" for name, _ in entries):
+            rules = rules.beneath(prefix.rstrip("/"), fd)
+        if after or not self.hidden:
+            least = after[0] if after else ""
+            entries = [each for each in entries if each[0] >= least and (self.hidden or each[0][0] != ".")]
+        entries.reverse()
+        return _Level(fd, prefix, entries, rules, depth, after)
 
     def _enter(self, fd: int, name: str, depth: int, skipped: Skipped) -> int | None:
         if depth <= 1:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from mcp.types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import to_json
 
 from servers.cleaning import clean_line
 from servers.files.errors import FilesError, Invalid
@@ -18,7 +19,7 @@ from servers.files.patience import Patience
 from servers.files.protocol.texts import As, Reading, read_place
 from servers.files.protocol.threads import in_thread, iso
 from servers.files.reading import Wanted
-from servers.files.results import FileEntry, FileInfo, FileList, FoundLine, FoundLines, SkippedFiles
+from servers.files.results import FileInfo, FileList, FoundLines
 from servers.files.searching import Match, Search, Tally, search
 from servers.files.served import Served
 from servers.toolserver import ToolServer
@@ -52,36 +53,41 @@ def _add_list(server: ToolServer[Any], served: Served) -> None:
         ignored: Annotated[bool, Field(description="What .gitignore leaves out.")] = False,
         limit: Annotated[int, Field(ge=1, le=2000)] = 200,
         cursor: Cursor = None,
-    ) -> FileList:
+    ) -> Annotated[CallToolResult, FileList]:
         """List files and folders, in pages."""
         asked = [path, depth, glob, kind, sort, hidden, ignored]
         places = served.places(path)
         if len(places) > 1:
-            return FileList(entries=await in_thread(lambda patience: _folders(served, patience)))
+            folders = await in_thread(lambda patience: _folders(served, patience))
+            return compact(truncated=None, next=None, entries=folders)
         after = server.cursors.open(cursor, "fs_list", {"of": asked}) if cursor else None
         what = Listing(
             places[0].folder, places[0].path, depth, glob, kind, sort, hidden, ignored, limit, after and tuple(after)
         )
         page = await in_thread(lambda patience: listed(what, patience))
-        return FileList(
-            entries=_entries(served, what, page),
-            truncated=page.truncated,
-            next=server.cursors.seal("fs_list", {"of": asked}, page.after) if page.after else None,
-        )
+        following = server.cursors.seal("fs_list", {"of": asked}, page.after) if page.after else None
+        return compact(truncated=page.truncated, next=following, entries=_entries(served, what, page))
 
 
-def _entries(served: Served, what: Listing, page: Listed) -> list[FileEntry]:
+def compact(**fields: Any) -> CallToolResult:
+    """Return `fields` as structured content and as the same JSON; the SDK checks them against the tool's model.
+
+    For lists: thousands of models would cost more than the disk does.
+    """
+    return CallToolResult(content=[TextContent(text=to_json(fields).decode())], structured_content=fields)
+
+
+def _entries(served: Served, what: Listing, page: Listed) -> list[dict[str, Any]]:
     return [
-        FileEntry.model_construct(
-            path=served.shown(what.folder, entry.path), kind=entry.kind, size=entry.size, mtime=iso(entry.mtime)
-        )
+        {"path": served.shown(what.folder, entry.path), "kind": entry.kind, "mtime": iso(entry.mtime)}
+        | ({} if entry.size is None else {"size": entry.size})
         for entry in page.entries
     ]
 
 
-def _folders(served: Served, patience: Patience) -> list[FileEntry]:
+def _folders(served: Served, patience: Patience) -> list[dict[str, Any]]:
     return [
-        FileEntry(path=f"{folder.name}:/", kind="dir", mtime=iso(look(folder, "", patience).mtime))
+        {"path": f"{folder.name}:/", "kind": "dir", "mtime": iso(look(folder, "", patience).mtime)}
         for folder in served.folders
     ]
 
@@ -150,7 +156,7 @@ def _add_search(server: ToolServer[Any], served: Served) -> None:
         ignored: bool = False,
         limit: Annotated[int, Field(ge=1, le=1000)] = 100,
         cursor: Cursor = None,
-    ) -> FoundLines:
+    ) -> Annotated[CallToolResult, FoundLines]:
         """Find lines in files, or files by name."""
         asked = [query, path, in_, regex, case, glob, hidden, ignored]
         whats = [
@@ -158,17 +164,16 @@ def _add_search(server: ToolServer[Any], served: Served) -> None:
             for place in served.places(path)
         ]
         start = server.cursors.open(cursor, "fs_search", {"of": asked}) if cursor else [0, None]
-        found, following = await in_thread(lambda patience: _search(served, whats, start, patience))
-        return found.model_copy(
-            update={"next": server.cursors.seal("fs_search", {"of": asked}, following) if following else None}
-        )
+        page, following = await in_thread(lambda patience: _search(served, whats, start, patience))
+        page["next"] = server.cursors.seal("fs_search", {"of": asked}, following) if following else None
+        return compact(**page)
 
 
 def _search(
     served: Served, whats: list[Search], start: list[Any], patience: Patience
-) -> tuple[FoundLines, list[Any] | None]:
+) -> tuple[dict[str, Any], list[Any] | None]:
     """Search one folder after the other; the page, and where the next one starts."""
-    matches: list[FoundLine] = []
+    matches: list[dict[str, Any]] = []
     tally = Tally()
     first, after = start[0], start[1] and tuple(start[1])
     truncated, following = None, None
@@ -183,23 +188,24 @@ def _search(
         if page.truncated:
             truncated, following = page.truncated, [number, page.after]
             break
-    skipped = SkippedFiles(
-        binary=tally.binary, large=tally.large, ignored=tally.walk.ignored, protected=tally.protected
-    )
-    return FoundLines(matches=matches, files_scanned=tally.scanned, skipped=skipped, truncated=truncated), following
+    skipped = {
+        "binary": tally.binary, "large": tally.large, "ignored": tally.walk.ignored, "protected": tally.protected,
+    }  # fmt: skip
+    return {
+        "truncated": truncated, "matches": matches, "files_scanned": tally.scanned, "skipped": skipped,
+    }, following  # fmt: skip
 
 
-def _line(served: Served, what: Search, match: Match) -> FoundLine:
+def _line(served: Served, what: Search, match: Match) -> dict[str, Any]:
     path = served.shown(what.folder, match.path)
     if match.line < 0:
-        return FoundLine(path=path)
-    return FoundLine(
-        path=path,
-        line=match.line,
-        text=clean_line(match.text),
-        before=tuple(map(clean_line, match.before)),
-        after=tuple(map(clean_line, match.after)),
-    )
+        return {"path": path}
+    line: dict[str, Any] = {"path": path, "line": match.line, "text": clean_line(match.text)}
+    if match.before:
+        line["before"] = [clean_line(each) for each in match.before]
+    if match.after:
+        line["after"] = [clean_line(each) for each in match.after]
+    return line
 
 
 def _add_info(server: ToolServer[Any], served: Served) -> None:

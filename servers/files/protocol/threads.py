@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -46,7 +47,12 @@ def _without_frames(work: Callable[[Patience], T], patience: Patience) -> T:
 
 def iso(seconds: float) -> str:
     """Return a time on the disk as the tools give it, in UTC to the second."""
+    return _iso(int(seconds))
+
+
+@functools.lru_cache(maxsize=1024)
+def _iso(seconds: int) -> str:
     try:
-        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (OverflowError, ValueError, OSError):  # a file may claim any year
         return "unknown"
