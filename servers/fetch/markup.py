@@ -35,6 +35,7 @@ LOWERED = str.maketrans("0123456789+-\u2212=()", "₀₁₂₃₄₅₆₇₈₉
 SMALL = set("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎,")
 SHELL = 200  # characters of text below which a page with scripts is taken for a shell of an application
 DEEPEST_LAYOUT = 8
+LAYOUT = "td h1, td h2, td h3, td h4, td table, td form, td hr, td pre"  # in a table: it lays a page out
 ABOUT = ("og:", "article:", "twitter:", "description", "author", "keywords", "date", "citation_", "dc.")
 INVISIBLE = re.compile(r"[\x00-\x20]+")
 STREAMED = re.compile(r"""\$RC\(\s*["']([^"']{1,40})["']\s*,\s*["']([^"']{1,40})["']""")
@@ -69,6 +70,8 @@ class Markup:
     """Its JSON-LD."""
     scripted: bool
     """It has next to no text, but scripts that would write some."""
+    all_shown: bool
+    """Hidden text was to stay."""
 
 
 def shed(html: str) -> str:
@@ -100,7 +103,7 @@ def read(html: str, url: str, *, hidden: bool) -> Markup:
         rewrite(node, base)
     tidy(tree)
     scripted = scripts > 0 and len(tree.body.text().strip() if tree.body else "") < SHELL
-    return Markup(tree, title, gone, base, structured, scripted)
+    return Markup(tree, title, gone, base, structured, scripted, hidden)
 
 
 def tidy(tree: LexborHTMLParser) -> None:
@@ -121,7 +124,7 @@ def tidy(tree: LexborHTMLParser) -> None:
 
 def unfold_layout(tree: LexborHTMLParser) -> None:
     """Take apart the tables that lay a page out: their cells become blocks."""
-    for _ in range(DEEPEST_LAYOUT):
+    for _ in range(DEEPEST_LAYOUT if tree.css_first(LAYOUT) is not None else 0):
         tables = [table for table in outermost(tree, "table") if is_layout(table)]
         for table in tables:
             for cell in own_cells(table):
@@ -136,10 +139,8 @@ def unfold_layout(tree: LexborHTMLParser) -> None:
 
 def is_layout(table: LexborNode) -> bool:
     """Return whether a table holds blocks of a page rather than data."""
-    if (table.attributes.get("role") or "") in ("presentation", "none"):
-        return True
     data = table.css_first("th, caption, thead") is not None
-    return not data and table.css_first("td h1, td h2, td h3, td h4, td table, td form, td hr, td pre") is not None
+    return not data and table.css_first(LAYOUT) is not None
 
 
 def own_cells(table: LexborNode) -> Iterator[LexborNode]:
@@ -211,7 +212,7 @@ def links(page: Markup) -> Iterator[Link]:
 def markdown(page: Markup, *, article: bool = False) -> str:
     """Return the page as Markdown: tables and code kept, pictures left out; with `article` only its main content."""
     root = main_content(page.tree) if article else page.tree.body
-    return converted(root, "markdown") if root is not None else frames(page)
+    return converted(root, "markdown", page.all_shown) if root is not None else frames(page)
 
 
 def frames(page: Markup) -> str:
@@ -222,22 +223,25 @@ def frames(page: Markup) -> str:
 
 def text(page: Markup) -> str:
     """Return the page as plain text, one line for each block."""
-    return converted(page.tree.body, "plain")
+    return converted(page.tree.body, "plain", page.all_shown)
 
 
-def converted(root: LexborNode | None, output: str) -> str:
+def converted(root: LexborNode | None, output: str, all_shown: bool) -> str:
     """Return the HTML of `root` in another form."""
     from html_to_markdown import ConversionOptions, PreprocessingOptions, convert
 
-    options = ConversionOptions(
-        extract_metadata=False,
-        skip_images=True,
-        compact_tables=True,
-        hidden_content="all",  # what is still here is to stay
-        output_format=output,
-        preprocessing=PreprocessingOptions(enabled=False),
-    )
-    return pieces.convert(root, lambda html: convert(html, options).content or "") if root is not None else ""
+    def converter(html: str) -> str:
+        options = ConversionOptions(
+            extract_metadata=False,
+            skip_images=True,
+            compact_tables="<table" in html,  # it takes the converter's slower way
+            hidden_content="all" if all_shown else "drop",
+            output_format=output,
+            preprocessing=PreprocessingOptions(enabled=False),
+        )
+        return convert(html, options).content or ""
+
+    return pieces.convert(root, converter) if root is not None else ""
 
 
 def data(page: Markup) -> str:

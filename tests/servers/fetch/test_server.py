@@ -19,7 +19,7 @@ from servers.fetch.protocol.results import META
 from servers.fetch.search import Brave, Engine, Searxng, Tavily, configured
 from servers.fetch.server import build
 from tests.servers.fetch.reading import body, facts, fetch, text
-from tests.servers.fetch.site import OPEN, Site, answer, serving
+from tests.servers.fetch.site import OPEN, Site, Wild, answer, serving
 
 pytestmark = pytest.mark.anyio
 Mode = Literal["auto", "legacy"]
@@ -100,10 +100,10 @@ async def test_the_list_of_tools_is_short_and_says_what_a_tool_may_do() -> None:
 
 async def test_several_pages_come_in_the_order_asked_each_with_its_own_error() -> None:
     pages = {f"/{number}": answer(f"<p>page {number}") for number in range(5)}
-    progress: list[tuple[float, float | None]] = []
+    steps: list[tuple[float, float | None]] = []
 
-    async def note(done: float, total: float | None, _: str | None) -> None:
-        progress.append((done, total))
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        steps.append((progress, total))
 
     async with serving(pages) as site, Client(build(OPEN)) as client:
         urls = [site.url("/3"), "ftp://x", site.url("/1"), site.url("/nope"), site.url("/0")]
@@ -119,7 +119,7 @@ async def test_several_pages_come_in_the_order_asked_each_with_its_own_error() -
         assert not result.is_error
         assert result.meta is not None
         assert [each.get("error") for each in result.meta[META]] == [None, "invalid", None, "not_found", None]
-        assert sorted(progress)[-1] == (5, 5)
+        assert sorted(steps)[-1] == (5, 5)
         assert (await client.call_tool("web_fetch_many", {"urls": ["ftp://x"]})).is_error
 
 
@@ -185,7 +185,7 @@ TAVILY = {"results": [{"title": "F", "url": "https://a.example/1", "content": "d
 
 @asynccontextmanager
 async def searching(engine: type[Searxng | Brave | Tavily], answered: bytes) -> AsyncGenerator[tuple[Client, Site]]:
-    class Everywhere(dict[str, bytes]):
+    class Everywhere(dict[str, bytes | Wild]):
         def get(self, key: str, default: Any = None) -> Any:
             return answered
 
