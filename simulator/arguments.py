@@ -57,16 +57,18 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(part.lower() for part in parts if part)
 
 
-def kind_of(schema: Json) -> str:
+def kind_of(schema: Json | bool) -> str:
     """Return the JSON type of a parameter, of several the first that is not null."""
+    if isinstance(schema, bool):
+        return "string"
     kind: Any = schema.get("type")
     if isinstance(kind, list):
         return next((str(one) for one in kind if one != "null"), "string")  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     if kind is None:
-        branches: list[Json] = schema.get("anyOf") or schema.get("oneOf") or []
+        branches: list[Json | bool] = schema.get("anyOf") or schema.get("oneOf") or []
         for branch in branches:
-            if branch.get("type") not in (None, "null"):
-                return str(branch["type"])
+            if not isinstance(branch, bool) and branch.get("type") not in (None, "null"):
+                return kind_of({"type": branch["type"]})
     return str(kind or "string")
 
 

@@ -25,7 +25,7 @@ from simulator.usage import Input
 LOOK_BACK = 20
 SECONDS: Mapping[str, int] = {"5m": 300, "1h": 3600}  # a constant of the module, never written
 UNCACHEABLE = ("thinking", "redacted_thinking", "mcp_tool_listing", "fallback")
-MOST_ENTRIES, MOST_TRACES = 20_000, 2_000
+MOST_ENTRIES, MOST_TRACED = 20_000, 50_000
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Cache:
     def __init__(self) -> None:
         self._entries: OrderedDict[str, Entry] = OrderedDict()
         self._traces: OrderedDict[str, Trace] = OrderedDict()
+        self._traced = 0
 
     def take(self, request: Request[Any], sent: Json, now: float, known: Sequence[Sized] | None = None) -> Pending:
         """Return what the request `sent`, begun `now`, reads and writes. Its entries wait for `begin`.
@@ -96,8 +97,10 @@ class Cache:
             if key in self._entries:
                 self._entries[key].readable = True
         self._traces[message_id] = pending.trace
-        while len(self._traces) > MOST_TRACES:
-            self._traces.popitem(last=False)
+        self._traced += len(pending.trace.digests)
+        while self._traced > MOST_TRACED and len(self._traces) > 1:
+            _, oldest = self._traces.popitem(last=False)
+            self._traced -= len(oldest.digests)
 
     def diagnose(self, previous: str, pending: Pending) -> Json | None:
         """Return why the prompt is no extension of that of the message `previous`; None if it is one."""

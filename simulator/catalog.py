@@ -47,6 +47,8 @@ class ModelCard:
     system_messages: bool = True
     bound_thinking: bool = False
     """Whether a thinking block holds only after the exact prefix that it was made for."""
+    thinks_between: bool = False
+    """Whether words between calls come as thinking."""
     bytes_per_token: float = 3.0
     lifecycle: str = "active"
     retires: str | None = None
@@ -109,6 +111,7 @@ CARDS: tuple[ModelCard, ...] = (
         kinds=("adaptive", "between_tools"),
         cache_from=1024,
         system_messages=False,
+        thinks_between=True,
         bound_thinking=True,
     ),
     ModelCard(

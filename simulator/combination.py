@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from simulator import betas as beta
@@ -10,7 +11,7 @@ from simulator.errors import Refused
 from simulator.parsing import Request
 from simulator.request import Body, ClearThinking, CompactAt, Prompt
 from simulator.shapes import Json
-from simulator.toolcheck import name_of
+from simulator.toolcheck import is_schema, name_of
 
 LEAST_TRIGGER = 50_000
 FAST_MODELS = ("claude-opus-5-5", "claude-opus-5", "claude-opus-4-8")
@@ -136,6 +137,8 @@ def _check_connector(request: Request[Prompt]) -> None:
 def _check_format(request: Request[Prompt]) -> None:
     output = request.body.output_config
     if output and output.format:
+        if not is_schema(json.dumps(output.format.schema_)):
+            raise Refused("output_config.format.schema: JSON schema is invalid.")
         _check_schema("output_config.format.schema", output.format.schema_)
     for index, tool in enumerate(request.body.tools):
         if isinstance(tool, ToolDefinition) and tool.strict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from simulator.reply import new_id
 from simulator.world import World
 
 Door = Callable[[HttpRequest, Caller], Awaitable[Response]]
+LOG = logging.getLogger("simulator")
 ORGANIZATION, WORKSPACE = "00000000-0000-4000-8000-000000000000", "wrkspc_01simulator"
 
 
@@ -31,6 +33,9 @@ def guarded(world: World, door: Door) -> Callable[[HttpRequest], Awaitable[Respo
             response = await door(http, caller)
         except Refused as refused:
             response = refusal_response(refused, request_id)
+        except Exception:
+            LOG.exception("a bug of the simulator, at %s %s (%s)", http.method, http.url.path, request_id)
+            response = refusal_response(Refused("Internal server error", status=500), request_id)
         response.headers["request-id"] = request_id
         response.headers["anthropic-organization-id"] = ORGANIZATION
         response.headers["anthropic-workspace-id"] = http.headers.get("anthropic-workspace-id", WORKSPACE)

@@ -27,7 +27,7 @@ MESSAGES = {
 USAGE = (
     "a fault is a status (400 401 402 403 404 408 409 413 429 500 502 503 504 529) or one of "
     "overloaded, stall, cut, reset, end, bad-json, cut-arguments, html, empty, slow; then maybe after=EVENTS, "
-    "seconds=S, retry-after=SECONDS or retry-after=date:SECONDS; `none` lets a request pass"
+    "seconds=S, retry-after=SECONDS, retry-after=date:SECONDS or code=ERROR_CODE; `none` lets a request pass"
 )
 
 
@@ -39,6 +39,8 @@ class Fault:
     after: int = 3
     seconds: float = 3600.0
     retry_after: str | None = None
+    code: str | None = None
+    """The `error_code` of an error answer."""
 
     @property
     def status(self) -> int | None:
@@ -54,7 +56,7 @@ class Fault:
         """Return the error that an error answer carries. `now` dates a `retry-after`."""
         status = self.status or 500
         headers = {"retry-after": self._retry_after(now)} if self.retry_after else {}
-        return Refused(MESSAGES.get(status, "Internal server error"), status=status, headers=headers)
+        return Refused(MESSAGES.get(status, "Internal server error"), status=status, code=self.code, headers=headers)
 
     def written(self) -> str:
         """Return the fault as `parse` reads it."""
@@ -63,6 +65,8 @@ class Fault:
             parts.append(f"after={self.after}")
         if self.kind in ("slow", "stall"):
             parts.append(f"seconds={self.seconds:g}")
+        if self.code:
+            parts.append(f"code={self.code}")
         if self.retry_after:
             parts.append(f"retry-after={self.retry_after}")
         return " ".join(parts)
@@ -84,17 +88,16 @@ def parse(text: str) -> Fault | None:
         raise ValueError(f"{kind!r} is no fault: {USAGE}")
     options: dict[str, str] = {}
     for part in rest:
-        found = re.fullmatch(r"(after|seconds|retry-after)=(\S+)", part)
+        found = re.fullmatch(r"(after|seconds|retry-after|code)=(\S+)", part)
         if not found:
             raise ValueError(f"{part!r} does not belong there: {USAGE}")
         options[found.group(1)] = found.group(2)
     try:
         default = 0.5 if kind == "slow" else 3600.0
-        return Fault(
-            kind, int(options.get("after", 3)), float(options.get("seconds", default)), options.get("retry-after")
-        )
+        after, seconds = int(options.get("after", 3)), float(options.get("seconds", default))
     except ValueError:
         raise ValueError(f"{text!r} holds something that is no number: {USAGE}") from None
+    return Fault(kind, after, seconds, options.get("retry-after"), options.get("code"))
 
 
 PASS = Fault("none")

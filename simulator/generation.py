@@ -24,6 +24,8 @@ from simulator.usage import Input, cost
 from simulator.validation import Verdict
 from simulator.world import World
 
+MOST_CHANGES = 10_000
+
 
 @dataclass(frozen=True)
 class Iteration:
@@ -126,8 +128,11 @@ class _Generation:
     def _opened(self, answer: Answer, model: ModelCard | None = None) -> Answer:
         """Return an answer with what precedes it: listings; without the thinking that the model does not do."""
         pieces: list[Piece] = list(answer.pieces)
-        if not thinks(self.request.body.thinking, model or self.request.model):
+        model = model or self.request.model
+        if not thinks(self.request.body.thinking, model):
             pieces = [piece for piece in pieces if not isinstance(piece, Think)]
+        if model.thinks_between:
+            pieces = _thought_between(pieces)
         if MCP_LISTING in self.request.caller.betas:
             pieces = [*(Whole(listing.block()) for listing in self.found if listing.fetched), *pieces]
         return replace(answer, pieces=tuple(pieces))
@@ -151,6 +156,8 @@ class _Generation:
         pending = self._take(self.edited.sent)
         text = self._summary(body.compaction.instructions if body.compaction else None)
         changes = [one.model_dump(exclude_unset=True) for one in toolchanges.changes(body.messages)]
+        if len(changes) > MOST_CHANGES:
+            raise Refused("compaction: too many tool changes", code="compaction_too_many_tool_references")
         block: Json = {"type": "compaction", "content": text}
         if changes:
             block["tool_changes"] = changes
@@ -290,7 +297,15 @@ def shows_thinking(config: ThinkingConfig | None) -> bool:
     """Whether thinking comes with its text."""
     if config is None:
         return False
+    if config.type == "between_tools":
+        return True
     return config.type == "enabled" if config.display is None else config.display != "omitted"
+
+
+def _thought_between(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return pieces with the words before a call as thinking."""
+    last = max((n for n, piece in enumerate(pieces) if not isinstance(piece, Say | Think)), default=-1)
+    return [Think(piece.text) if isinstance(piece, Say) and n < last else piece for n, piece in enumerate(pieces)]
 
 
 def frame(request: Request[Body], model: ModelCard, state: str) -> Frame:

@@ -42,8 +42,10 @@ class _Maker:
         self.numbers = list(clause.numbers)
         self.strings = list(clause.quoted)
 
-    def make(self, schema: Json, name: str, depth: int) -> Any:
-        """Return a value for a schema; beyond a depth, the smallest."""
+    def make(self, schema: Json | bool, name: str, depth: int) -> Any:
+        """Return a value for a schema; beyond a depth, null."""
+        if isinstance(schema, bool) or depth > DEEPEST:
+            return None
         schema = self._resolved(schema)
         if "const" in schema:
             return schema["const"]
@@ -115,12 +117,14 @@ class _Maker:
         plain = [one for one in branches if self._resolved(one).get("type") not in ("object", "array")]
         return plain[0] if depth > 4 and plain else branches[0]
 
-    def _resolved(self, schema: Json) -> Json:
-        """Return what a local reference points to."""
+    def _resolved(self, schema: Json | bool) -> Json:
+        """Return what a local reference points to; nothing for one that points nowhere."""
+        if isinstance(schema, bool):
+            return {}
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
             return schema
         found: Any = self.root
         for part in reference[2:].split("/"):
-            found = found[part]
-        return cast(Json, found)
+            found = cast(Json, found).get(part) if isinstance(found, dict) else None
+        return cast(Json, found) if isinstance(found, dict) else {}

@@ -106,6 +106,10 @@ def write(answer: Answer, frame: Frame) -> Written:
         if isinstance(cut, Whole) and not cut.block["type"].endswith("tool_use"):
             blocks.append(_unbilled(cut))
             continue
+        if isinstance(cut, Say) and not cut.text.strip():
+            if stop:
+                return Written(tuple(blocks), "stop_sequence", stop)
+            continue
         block = _block(cut, frame, [one.wire for one in blocks])
         if block.tokens > left:
             short = _cut(cut, left, frame, [one.wire for one in blocks])

@@ -161,6 +161,16 @@ async def test_thinking_is_shown_only_when_asked(client: Any, display: Any, show
     assert message.usage.output_tokens_details.thinking_tokens > 0
 
 
+@pytest.mark.parametrize(("config", "shown"), [(None, False), ({"type": "between_tools"}, True)])
+async def test_between_calls_sonnet_speaks_in_thinking(client: Any, config: Any, shown: bool) -> None:
+    more = {"thinking": config} if config else {}
+    message = await client.beta.messages.create(
+        **asked('/call weigh {"thing": "tea"}', model="claude-sonnet-5-5", tools=[TOOL], **more)
+    )
+    assert {block.type for block in message.content} == {"thinking", "tool_use"}
+    assert ("I call" in message.content[-2].thinking) is shown
+
+
 @pytest.mark.parametrize(
     ("model", "config"),
     [

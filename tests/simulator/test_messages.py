@@ -197,6 +197,14 @@ async def test_faults_by_script_meet_one_request_each(talk: Any) -> None:
         assert (await client.beta.messages.create(**asked())).stop_reason == "tool_use"
 
 
+async def test_an_error_can_carry_its_code(client: Any) -> None:
+    with pytest.raises(anthropic.OverloadedError) as raised:
+        await client.beta.messages.create(
+            **asked(extra_headers={"x-simulator-fault": "529 code=compaction_unavailable"})
+        )
+    assert raised.value.error_code == "compaction_unavailable"
+
+
 async def test_retry_after_can_be_a_date(client: Any) -> None:
     with pytest.raises(anthropic.RateLimitError) as raised:
         await client.beta.messages.create(**asked(extra_headers={"x-simulator-fault": "429 retry-after=date:60"}))
