@@ -16,6 +16,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 
 from servers.files.errors import Conflict, Denied, Exists, FilesError, Invalid, NotFound, Unavailable
+from servers.files.mounts import is_local
 from servers.files.naming import quoted, refuse_impossible, spellings
 from servers.files.opening import DIRECTORY, PASSING, Opener, best_opener, open_by_kernel, open_without_links
 from servers.files.protected import Protection, looks_like_git, refuse_reading, refuse_writing
@@ -44,6 +45,8 @@ class Folder:
     """The folder's own paths on the host: understood when a caller spells them, never shown."""
     rules: Protection = field(default_factory=Protection)
     quota: Quota = field(default_factory=Quota)
+    local: bool = False
+    """Whether the disk answers at once: then a small file is read without a thread."""
     opener: Opener = field(default_factory=best_opener, repr=False)
     changing: threading.Lock = field(default_factory=threading.Lock, repr=False)
     """Held while something is changed: two calls never interleave their check and their act."""
@@ -56,7 +59,7 @@ class Folder:
         fd = os.open(root.path, os.O_RDONLY | DIRECTORY | os.O_CLOEXEC)
         hosts = (root.path, root.asked)
         rules, quota = rules or Protection(), quota or Quota()
-        return cls(root.name, fd, root.writable, hosts, rules, quota, opener or best_opener())
+        return cls(root.name, fd, root.writable, hosts, rules, quota, is_local(root.path), opener or best_opener())
 
     def close(self) -> None:
         """Give the descriptor back."""

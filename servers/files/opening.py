@@ -22,7 +22,7 @@ RENAME_NOREPLACE = 1
 TRIES = 128
 """How often a tree that is renamed while we resolve (EAGAIN) is tried again."""
 
-CAREFUL = os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NONBLOCK", 0)
+CAREFUL = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NONBLOCK", 0)
 """Never inherited, never our terminal, and a FIFO does not hang the open."""
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 DIRECTORY = getattr(os, "O_DIRECTORY", 0)

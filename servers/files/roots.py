@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _NAMED = re.compile(r"^([A-Za-z][A-Za-z0-9_-]{0,31})=(.+)$", re.DOTALL)
+_HOMES = ("/home", "/Users")
 _SYSTEM = ("/proc", "/sys", "/dev", "/run", "/boot", "/etc")
 
 
@@ -29,6 +30,8 @@ class Root:
 
 def parse_roots(texts: Sequence[str]) -> tuple[Root, ...]:
     """Return the folders that `texts` ask for; without any, the current folder, for reading. Raises `BadRoot`."""
+    if os.open not in os.supports_dir_fd:
+        raise BadRoot("This system has no directory descriptors to stand on: run it in WSL or in a container.")
     roots = tuple(parse_root(text) for text in texts or ["."])
     names = [root.name for root in roots]
     for name in names:
@@ -51,9 +54,9 @@ def parse_root(text: str) -> Root:
 
 
 def refuse_broad(real: str) -> None:
-    """Raise `BadRoot` for a folder that holds more than anyone means to serve: `/`, the home folder, the system's."""
+    """Raise `BadRoot` for a folder that holds more than anyone means to serve: `/`, home folders, the system's."""
     home = os.path.realpath(os.path.expanduser("~"))
-    if home == real or home.startswith(real.rstrip("/") + "/"):
+    if real in ("/", home, *_HOMES):
         what = "the whole machine" if real == "/" else "the home folder" if real == home else "all home folders"
         raise BadRoot(f"Will not serve {what}: name a folder below it, such as `mcp-files ~/Documents`.")
     if any(real == place or real.startswith(place + "/") for place in _SYSTEM):

@@ -16,7 +16,7 @@ from servers.files.listing import Listed, Listing, Sort, listed
 from servers.files.looking import look
 from servers.files.naming import quoted
 from servers.files.patience import Patience
-from servers.files.protocol.texts import As, Reading, read_place
+from servers.files.protocol.texts import As, Reading, read_at_once, read_place
 from servers.files.protocol.threads import in_thread, iso
 from servers.files.reading import Wanted
 from servers.files.results import FileInfo, FileList, FoundLines
@@ -112,6 +112,8 @@ def _add_read(server: ToolServer[Any], served: Served) -> None:
             raise Invalid("give `path` or `paths`", "One of them, not both.")
         if path is not None:
             place = served.place(path)
+            if (read := read_at_once(served, place, as_, wanted, numbers)) is not None:
+                return _result([read])
             read = await in_thread(lambda patience: read_place(served, place, as_, wanted, numbers, patience))
             return _result([read])
         each = await in_thread(lambda patience: _several(served, paths or [], as_, wanted, numbers, patience))
