@@ -46,10 +46,14 @@ class HumanGate:
         await self._journal.until(lambda now: bool(resolution(now, call.id)) or self._allowed_meanwhile(call, tool))
         if not (resolved := resolution(self._journal.conversation, call.id)):
             why = self._decision(call, tool).why
-            await self._journal.emit(ApprovalResolved(call_id=call.id, allowed=True, rule=why))
+            await self._journal.emit(ApprovalResolved(call_id=call.id, allowed=True, rule=why, by="rule"))
             return Verdict(True, why)
         if resolved.allowed:
-            return Verdict(True, "allowed by the user", resolved.arguments)
+            return Verdict(
+                True, f"allowed by the user{' beforehand' * (resolved.by == 'automatic')}", resolved.arguments
+            )
+        if resolved.by == "automatic":
+            return Verdict(False, f"denied: {resolved.note or 'nobody was there to be asked'}. Tell the user.")
         note = f" The user says: {resolved.note}" if resolved.note else ""
         return Verdict(False, f"denied by the user.{note} Do not repeat this call; ask what to do instead.")
 

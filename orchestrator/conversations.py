@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, cast
 
+import anyio
 from pydantic import JsonValue
 
 from orchestrator import turn
@@ -58,6 +59,7 @@ class Conversations:
         self._alive = alive
         self._keep = keep
         self._open: dict[str, Journal] = {}
+        self._claiming = anyio.Lock()
         self.engine: Engine | None = None
 
     async def start_turn(
@@ -109,15 +111,18 @@ class Conversations:
         note: str = "",
         arguments: dict[str, JsonValue] | None = None,
         rule: Rule | None = None,
+        by: Literal["user", "automatic"] = "user",
     ) -> None:
         """Answer an approval; with `arguments` instead of the model's, and with a `rule` for the calls to come.
+
+        `by` is `automatic` where nobody was there to be asked.
 
         Raises `NotFound`, `Conflict` if nothing waits for it, and `ConfigError` if the rule cannot be kept.
         """
         if rule is not None:
             self._keep(rule)
         given = str(rule) if rule else ""
-        event = ApprovalResolved(call_id=call_id, allowed=allowed, note=note, arguments=arguments, rule=given)
+        event = ApprovalResolved(call_id=call_id, allowed=allowed, note=note, arguments=arguments, rule=given, by=by)
         await self._reply(conversation_id, event)
 
     async def answer(
@@ -192,13 +197,14 @@ class Conversations:
     async def run_turn(self, conversation_id: str, turn_id: str) -> None:
         """Run an open turn to its end: the task boundary, where a failure becomes an event."""
         try:
-            journal = await Journal.claim(self._store, self._feed, conversation_id, turn_id, self._owner)
+            async with self._claiming:
+                journal = await Journal.claim(self._store, self._feed, conversation_id, turn_id, self._owner)
+                self._open[turn_id] = journal
         except Conflict:
             return  # it ended before it could be run
         except StoreError as error:
             log.error("turn %s cannot be run: %s", turn_id, error)
             return self._announce(conversation_id, turn_id, failed_by(error))
-        self._open[turn_id] = journal
         try:
             await self._run(journal)
         finally:
@@ -236,17 +242,16 @@ class Conversations:
     async def _reply(self, conversation_id: str, event: ApprovalResolved | QuestionAnswered) -> None:
         """Record a human's answer where the turn runs; a turn that runs nowhere is set going again."""
         turn_id = await self._open_turn(conversation_id)
-        running = turn_id in self._open
         await self._write(conversation_id, turn_id, event)
-        if not running:
-            await self._submit(conversation_id, turn_id)
+        await self._submit(conversation_id, turn_id)  # which does nothing where it runs already
 
     async def _write(self, conversation_id: str, turn_id: str, event: DurableEvent) -> None:
-        journal = self._open.get(turn_id)
         try:
-            if journal is None:
-                journal = await Journal.claim(self._store, self._feed, conversation_id, turn_id, self._owner)
-            await journal.emit(event)
+            async with self._claiming:  # a turn that is just being claimed to be run must not lose that claim to us
+                journal = self._open.get(turn_id)
+                if journal is None:
+                    journal = await Journal.claim(self._store, self._feed, conversation_id, turn_id, self._owner)
+                await journal.emit(event)
         except Conflict as error:
             raise Conflict(f"The turn of conversation {conversation_id} is over.", "There is nothing to do.") from error
 

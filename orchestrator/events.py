@@ -77,6 +77,8 @@ class ApprovalResolved(BaseEvent):
     """What the user made of the arguments; None if they are as the model wrote them."""
     rule: str = ""
     """The rule that was given with this answer, or that has come to allow the call meanwhile."""
+    by: Literal["user", "rule", "automatic"] = "user"
+    """Who decided; `automatic` where nobody was there to be asked."""
 
     @property
     def key(self) -> str:

@@ -52,11 +52,13 @@ class ClaudeModel:
         api_key: str | None = None,
         signed: bool = True,
         heard: Callable[[Mapping[str, str]], None] = lambda _: None,
+        silence: float = SILENCE_SECONDS,
     ) -> None:
         self._base_url = base_url
         self._api_key = api_key
         self._signed = signed
         self._heard = heard
+        self._silence = silence
         self._sdk: AsyncAnthropic | None = None
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
@@ -86,7 +88,7 @@ class ClaudeModel:
                 api_key=self._api_key,
                 base_url=self._base_url,
                 max_retries=0,
-                timeout=httpx2.Timeout(SILENCE_SECONDS, connect=10.0),
+                timeout=httpx2.Timeout(self._silence, connect=10.0),
                 default_headers=unsigned,
             )
         return self._sdk

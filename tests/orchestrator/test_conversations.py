@@ -34,7 +34,7 @@ from orchestrator.journal import Journal
 from orchestrator.messages import Text
 from orchestrator.models.scripted import Line, ScriptedModel, asks, says
 from orchestrator.policy.rules import Policy, Rule
-from orchestrator.ports import Desk, Store
+from orchestrator.ports import Desk, Model, Store
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tools.scripted import ScriptedToolbox, offered
 from tests.orchestrator.playing import call
@@ -69,7 +69,11 @@ class House:
 
 @asynccontextmanager
 async def house(
-    *script: Line, work: Work | None = None, policy: Policy | None = None, store: Store | None = None
+    *script: Line,
+    work: Work | None = None,
+    policy: Policy | None = None,
+    store: Store | None = None,
+    model: Model | None = None,
 ) -> AsyncGenerator[House]:
     async def done(arguments: dict[str, JsonValue], desk: Desk) -> str:
         return "done"
@@ -77,23 +81,23 @@ async def house(
     toolbox = ScriptedToolbox(
         [(offered("notes__write"), work or done), (offered("notes__read", read_only=True), work or done)]
     )
-    model, kept, feed = ScriptedModel(*script), store or MemoryStore(), LocalFeed()
+    scripted, kept, feed = ScriptedModel(*script), store or MemoryStore(), LocalFeed()
     given: list[Rule] = []
     rules = policy or Policy(trusted=frozenset({"notes"}))
 
     def crew(journal: Journal) -> turn.Crew:
         return turn.Crew(
-            model=model,
+            model=model or scripted,
             toolbox=toolbox,
             gate=HumanGate(journal, lambda: replace(rules, rules=(*rules.rules, *given)), toolbox),
             desk=HumanDesk(journal),
-            plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(Choice("scripted"))),
+            plan=lambda conversation, tools: plan(conversation, tools, ContextSettings(Choice("claude-opus-5-5"))),
         )
 
     conversations = Conversations(kept, feed, crew, keep=given.append)
     async with anyio.create_task_group() as tasks:
         conversations.engine = LocalEngine(tasks, conversations.run_turn)
-        yield House(conversations, model, kept, feed)
+        yield House(conversations, scripted, kept, feed)
         tasks.cancel_scope.cancel()
 
 
@@ -165,6 +169,27 @@ async def test_a_decision_outlives_the_process_that_asked() -> None:
         events = await other.ended(started)
     assert [event for event in events if isinstance(event, TurnFinished)] == [TurnFinished(reason="done")]
     assert len([event for event in events if isinstance(event, ApprovalRequested)]) == 1
+
+
+async def test_a_decision_made_while_a_resumed_turn_is_being_claimed_does_not_take_the_claim_away() -> None:
+    store = SlowStore()
+    async with house(asks([call("a")]), store=store) as one:
+        started = await one.conversations.start_turn(HELLO)
+        await one.seen(started, ApprovalRequested)
+    async with house(says("Ok."), store=store) as other:
+        await other.conversations.resume(started.conversation_id)
+        await other.conversations.decide(started.conversation_id, "a", allowed=True)
+        events = await other.ended(started)
+    assert [event for event in events if isinstance(event, TurnFinished)] == [TurnFinished(reason="done")]
+
+
+class SlowStore(MemoryStore):
+    """Lets everybody else go first while it reads."""
+
+    async def events(self, conversation_id: str, after: int = 0) -> list[Recorded]:
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        return await super().events(conversation_id, after)
 
 
 async def test_cancelling_stops_the_call_and_answers_it_for_the_model() -> None:
