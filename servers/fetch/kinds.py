@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 SNIFFED = 1_024
+TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}")
 PDF = "application/pdf"
 WORD = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -82,8 +84,9 @@ def sniffed(start: bytes, path: str) -> Kind | None:
 
 
 def media_type(content_type: str) -> str:
-    """Return `type/subtype` in lower case, without parameters."""
-    return content_type.split(";", 1)[0].split(",", 1)[0].strip().lower()
+    """Return `type/subtype` in lower case, without parameters; empty if it is none (RFC 9110, 8.3.1)."""
+    media = content_type.split(";", 1)[0].split(",", 1)[0].strip().lower()
+    return media if TYPE.fullmatch(media) else ""
 
 
 def charset_of(content_type: str) -> str | None:

@@ -24,7 +24,6 @@ from servers.fetch.urls import Domains
 from servers.fetch.views import Rendered, Source, View
 from servers.fetch.workshop import Workshop
 
-TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,80}")
 SECONDS = re.compile(r"[0-9]{1,6}")
 VISITS = 24
 """Pages on their way at once; the others wait."""
@@ -162,9 +161,8 @@ class Web:
         content_type = answer.headers.get("content-type", "")
         kind = kind_of(content_type, answer.body, url.path)
         if kind is None:
-            shown = TYPE.fullmatch(media_type(content_type))
             raise WrongType(
-                f"The page is {shown.group() if shown else 'of an unknown type'}, not text. Only HTML, text, JSON, XML,"
+                f"The page is {media_type(content_type) or 'of an unknown type'}, not text. Only HTML, text, JSON, XML,"
                 " PDF, docx and xlsx can be read here."
             )
         return Page(
