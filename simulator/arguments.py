@@ -81,10 +81,17 @@ def _fill_one(tool: Tool, clause: Clause, known: Json) -> Json | None:
         if name in arguments:
             continue
         found = _value(name, schema, clause, name in tool.required, taken, arguments)
+        if "enum" in schema and name not in tool.required and _is_of_the_tool(found, tool):
+            continue
         if found is not None:
             arguments[name] = found
             taken.add(str(found))
     return arguments if all(name in arguments for name in tool.required) else None
+
+
+def _is_of_the_tool(choice: Any, tool: Tool) -> bool:
+    """Whether a choice is a word that the tool says of itself, so that the user need not have meant the choice."""
+    return isinstance(choice, str) and words_of(choice) <= words_of(f"{tool.name} {tool.description}")
 
 
 def _value(name: str, schema: Json, clause: Clause, required: bool, taken: set[str], so_far: Json) -> Any:

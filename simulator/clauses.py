@@ -179,7 +179,8 @@ BREAK = re.compile(
     r"\s*(?:[,;]\s*(?:and\s+)?(?:then|also|after that|afterwards|finally)\b,?|;|\n+|(?<=[.?!])\s+|\.\s+|\bthen\b"
     r"|\band (?:then|also)\b"
     r"|,\s*and\s+(?=(?:list|show|read|fetch|find|search|get|tell|how|what|which|count|open|call)\b)"
-    r"|\band\s+(?=(?:list|show|read|fetch|find|search|open|tell me|how many|count)\b)"
+    r"|\band\s+(?=(?:list|show|read|fetch|find|search|open|tell me|how many|count|which)\b)"
+    r"|\band\s+(?=what (?:is|are|\w+ (?:is|are))\b)"
     r"|,\s*(?=(?:list|show|read|fetch|find|search|open|tell me|how many|count|what|which)\b))\s*",
     re.I,
 )

@@ -13,7 +13,7 @@ SHOWN = 10
 ASKS = re.compile(
     r"\b(how many|how much|number of|count|list|top|most|least|average|mean|total|sum|highest|lowest|cheapest)\b"
     r"|\b(newest|oldest|latest|largest|biggest|smallest|all|database|tables?|columns?|rows?)\b"
-    r"|\bwh(?:ich|at|o)\b(?: \w+s)? are\b",
+    r"|\bwh(?:ich|at|o)\b(?: \w+s)? (?:are|were|have|has|did|do)\b",
     re.I,
 )
 FILES = frozenset({"file", "folder", "directory", "page", "website", "url", "web"})
@@ -61,10 +61,16 @@ def query(clause: Clause, tables: Sequence[Table]) -> str | None:
 
 def _table(clause: Clause, tables: Sequence[Table]) -> Table | None:
     words = words_of(clause.bare)
-    scored = [(3 * len(words_of(t.name) & words) + len(words & _column_words(t)), t) for t in tables if t.name]
+    scored = [(_fit(t, words), t) for t in tables if t.name]
     named = [(score, table) for score, table in scored if words_of(table.name) & words]
     best = max(named or [one for one in scored if one[0] > 0], key=lambda one: one[0], default=None)
     return best[1] if best else None
+
+
+def _fit(table: Table, words: frozenset[str]) -> int:
+    """Return how well words name a table: its whole name above all, then parts of it, then its columns."""
+    name = words_of(table.name)
+    return 9 * (name <= words) + 3 * len(name & words) + len(words & _column_words(table))
 
 
 def _column_words(table: Table) -> frozenset[str]:

@@ -20,9 +20,10 @@ def tool(name: str, description: str, required: tuple[str, ...] = (), **paramete
 
 
 TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
+KIND = {"type": "string", "enum": ["file", "dir"]}
 DETAIL = {"type": "string", "enum": ["names", "summary", "full"]}
 TOOLS = (
-    tool("files__fs_list", "List a folder: files and folders by name.", path=TEXT, depth=WHOLE, glob=TEXT),
+    tool("files__fs_list", "List a folder: files and folders by name.", path=TEXT, depth=WHOLE, glob=TEXT, kind=KIND),
     tool("files__fs_read", "Read one file, by lines.", ("path",), path=TEXT, start_line=WHOLE, max_lines=WHOLE),
     tool("files__fs_search", "Search the contents of files.", ("query",), query=TEXT, path=TEXT, limit=WHOLE),
     tool("files__fs_delete", "Delete a file.", ("path",), path=TEXT),
@@ -36,6 +37,7 @@ SCHEMA = json.dumps(
         "objects": [
             {"name": "customers", "kind": "table", "columns": [{"name": "id", "type": "INTEGER"}, {"name": "country"}]},
             {"name": "products", "kind": "table", "columns": [{"name": "name"}, {"name": "price", "type": "NUMERIC"}]},
+            {"name": "order_items", "columns": [{"name": "order_id"}, {"name": "quantity", "type": "INTEGER"}]},
             {"name": "orders", "columns": [{"name": "ordered_at", "type": "TEXT"}, {"name": "total", "type": "REAL"}]},
         ]
     }
@@ -105,6 +107,8 @@ QUESTIONS = {
     "What is the newest order?": "SELECT * FROM orders ORDER BY ordered_at DESC LIMIT 1",
     "average total of orders": "SELECT AVG(total) AS avg_total FROM orders",
     "list all customers with country Norway": "SELECT * FROM customers WHERE country = 'Norway' LIMIT 10",
+    "how many orders are there": "SELECT COUNT(*) AS order_count FROM orders",
+    "which customers have the country Germany": "SELECT * FROM customers WHERE country = 'Germany' LIMIT 10",
     "show me the customers table": "SELECT * FROM customers LIMIT 10",
 }
 
@@ -118,7 +122,7 @@ def test_a_question_about_the_database_looks_up_the_schema_and_then_asks_in_sql(
         [("database__db_query", {"sql": QUESTIONS[text]})],
     ]
     assert "59" in said
-    assert "customers, products, orders" in said
+    assert "customers, products, order_items, orders" in said
 
 
 def test_a_question_about_the_tables_needs_only_the_schema() -> None:
@@ -126,6 +130,14 @@ def test_a_question_about_the_tables_needs_only_the_schema() -> None:
     assert steps == [[("database__db_schema", {"detail": "full"})]]
     assert "customers" in said
     assert "orders" in said
+
+
+def test_two_questions_share_one_look_up() -> None:
+    steps, said = play(
+        "how many customers are there and what tables are in the database?", {"database__db_schema": SCHEMA}
+    )
+    assert [[name for name, _ in step] for step in steps] == [["database__db_schema"], ["database__db_query"]]
+    assert "order_items" in said
 
 
 def test_a_question_that_names_no_table_says_which_tables_there_are() -> None:
