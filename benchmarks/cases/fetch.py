@@ -23,7 +23,7 @@ from benchmarks.measuring import HOUSE, Budget, Case, Operation, RawClient, Side
 
 HOSTS = [f"127.0.0.{number}" for number in range(2, 22)]
 OURS = ours("fetch", "--allow-cidr", "127.0.0.0/24", "--ignore-robots", "--log-level", "error")
-PAUSE = 0.1
+PAUSE = 0.25
 
 
 def reference() -> Sequence[str]:

@@ -57,13 +57,15 @@ class Robots:
             )
 
     async def _of(self, site: str, public_only: bool) -> Said:
-        async with self._asking.setdefault(site, anyio.Lock()):
-            said = self._said.get(site)
-            if said is None or self._clock() - said.when > HOUR:
-                said = await self._learn(httpx2.URL(site + "/robots.txt"), public_only)
-                self._said.put(site, said)
-        self._asking.pop(site, None)
-        return said
+        try:
+            async with self._asking.setdefault(site, anyio.Lock()):
+                said = self._said.get(site)
+                if said is None or self._clock() - said.when > HOUR:
+                    said = await self._learn(httpx2.URL(site + "/robots.txt"), public_only)
+                    self._said.put(site, said)
+                return said
+        finally:
+            self._asking.pop(site, None)
 
     async def _learn(self, url: httpx2.URL, public_only: bool) -> Said:
         answer = await self._ask(url, public_only)

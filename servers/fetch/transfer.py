@@ -209,6 +209,8 @@ def joined(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:
     by_name: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        if name == "location":  # bytes that are not ASCII are meant as bytes of a URL
+            value = "".join(letter if letter.isascii() else f"%{ord(letter):02X}" for letter in value)
         by_name[name] = f"{by_name[name]}, {value}" if name in by_name and name != "location" else value
     return by_name
 
