@@ -5,21 +5,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from servers.files.errors import OutOfTime
 from servers.files.folder import Folder
 from servers.files.globs import Glob
 from servers.files.patience import Patience
-from servers.files.walking import Found, Kind, Skipped, Walk
+from servers.files.walking import Kind, Skipped, Walk
 
 Sort = Literal["name", "size", "mtime"]
 Position = tuple[float, str]
 """Where a page ended: the value it is sorted by (0 for names), and the path."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """Something in a folder."""
 
     path: str
@@ -100,17 +99,10 @@ def _wanted(listing: Listing, patience: Patience, skipped: Skipped) -> Iterator[
             continue
         if glob is not None and not glob.matches(beneath(found.path, listing.path)):
             continue
-        if (entry := _entry(found)) is not None:
-            yield entry
+        if (status := found.status()) is not None:
+            yield Entry(found.path, found.kind, status.st_size if found.kind == "file" else None, status.st_mtime)
 
 
 def beneath(path: str, start: str) -> str:
     """Return `path` as seen from `start`."""
     return path.removeprefix(start + "/") if start else path
-
-
-def _entry(found: Found) -> Entry | None:
-    status = found.status()
-    if status is None:
-        return None
-    return Entry(found.path, found.kind, status.st_size if found.kind == "file" else None, status.st_mtime)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-LARGE = 4 * 1024 * 1024
+LARGE = 2 * 1024 * 1024
 """Bytes from which a piece is taken from, and given back to, the system on its own."""
 
 
@@ -23,3 +24,9 @@ def give_back_early() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for setting, value in ((_MMAP_THRESHOLD, LARGE), (_TRIM_THRESHOLD, LARGE), (_ARENA_MAX, 2)):
             mallopt(setting, value)
+
+
+def settle() -> None:
+    """Say that what is in memory now stays: the collector need not go through it after every large answer."""
+    gc.collect()
+    gc.freeze()

@@ -140,9 +140,10 @@ class _Needle:
 def _names(what: Search, glob: Glob | None, sensitive: bool, tally: Tally, patience: Patience) -> Iterator[Match]:
     shape = Glob(what.query) if not what.regex and any(letter in what.query for letter in "*?[") else None
     pattern = None if shape else (compiled if what.regex else literal)(what.query, ignore_case=not sensitive)
+    prefix = what.path + "/" if what.path else ""
     for found in _walk(what).run(patience, tally.walk):
         tally.scanned += 1
-        path = beneath(found.path, what.path)
+        path = found.path.removeprefix(prefix)
         if glob is not None and not glob.matches(path):
             continue
         if shape.matches(path) if shape else pattern and pattern.search(path.encode(errors="replace")):

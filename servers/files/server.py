@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from servers.files.folder import Folder
-from servers.files.memory import give_back_early
+from servers.files.memory import give_back_early, settle
 from servers.files.opening import kernel_opens
 from servers.files.protected import Protection
 from servers.files.protocol.confirming import Asking, Policy
@@ -88,7 +88,7 @@ def _build(options: argparse.Namespace) -> FilesServer:
     if options.watch and find_spec("watchfiles") is None:
         raise CannotServe("--watch needs the package watchfiles: install it, or leave --watch out.")
     try:
-        return build(
+        server = build(
             options.roots,
             allow=options.allow,
             confirm=options.confirm,
@@ -99,6 +99,8 @@ def _build(options: argparse.Namespace) -> FilesServer:
         )
     except BadRoot as refusal:
         raise CannotServe(str(refusal)) from None
+    settle()
+    return server
 
 
 def _posture(options: argparse.Namespace) -> dict[str, object]:

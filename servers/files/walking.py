@@ -106,7 +106,7 @@ class Walk:
                         return
                     continue
                 name, kind = level.entries.pop()
-                resumed = bool(level.after) and name == level.after[0]
+                resumed = level.after and name == level.after[0]
                 inner = level.after[1:] if resumed else ()
                 if level.rules.rules and level.rules.leaves_out(level.prefix + name, is_directory=kind == "dir"):
                     skipped.ignored += 1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_type_hints
 
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.types import (
+    CallToolResult,
     Completion,
     CompletionArgument,
     CompletionContext,
@@ -95,3 +96,5 @@ class FilesServer(ToolServer[Any]):
             tool.parameters = slim_input(tool.parameters)
             if tool.fn_metadata.output_schema is not None:
                 tool.fn_metadata.output_schema = slim_output(tool.fn_metadata.output_schema)
+            if get_type_hints(fn).get("return") is CallToolResult:  # made ready by hand, for it may be long
+                tool.fn_metadata.output_model = None

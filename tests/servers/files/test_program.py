@@ -41,7 +41,9 @@ def test_the_program_refuses_what_holds_everything_in_one_sentence(tmp_path: Pat
         assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("path", ["/", "~", "/home", "/Users", "/etc", "/proc", "/proc/self", "/dev", "/sys/kernel", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "~", "/home", "/Users", "/etc", "/proc", "/proc/self", "/dev", "/sys/kernel", "/nowhere"]
+)
 def test_a_folder_that_holds_too_much_is_not_served(path: str) -> None:
     for text in (path, f"all={path}", f"{path}:rw", f"{path}/."):
         with pytest.raises(BadRoot, match=r"Will not serve|No folder"):
