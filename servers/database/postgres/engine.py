@@ -178,13 +178,13 @@ class PostgresEngine:
         """Return the rows of a window, and stop the statement once the window is full."""
         limit = rendering.cell_limit(shape, window)
         page = Page(Window(window.max_rows, window.offset, window.max_bytes, limit))
-        readers = [rendering.reader(each, limit) for each in shape.types]
+        readers = {place: read for place, each in enumerate(shape.types) if (read := rendering.reader(each, limit))}
         values = rendering.parameters(statement.params, shape.parameters)
         sql = rendering.wrapped(statement.sql, shape, window)
         try:
             async with streamed(connection, sql, values, rendering.chunk(shape, limit)) as stream:
                 async for row in stream:
-                    page.add([read(cell) for read, cell in zip(readers, row, strict=True)])
+                    page.add(rendering.read(row, readers))
                     if page.full == "bytes":
                         break
         except psycopg.errors.SyntaxError:

@@ -7,7 +7,7 @@ bytes as their number. What cannot be a sub-select (a write in a CTE, COPY, DO, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -91,15 +91,28 @@ def capped(cell: str, of: Type, limit: int) -> str:
     return cell if of.oid in NUMBERS | DOUBLES | {BOOL} else f"{cell}::text"
 
 
-def reader(of: Type, limit: int) -> Callable[[Any], Any]:
-    """Return what makes a value of the capped cell of a type."""
+Reader = Callable[[Any], Any]
+
+
+def read(row: Sequence[Any], readers: Mapping[int, Reader]) -> Sequence[Any]:
+    """Return a row with its capped cells read."""
+    if not readers:
+        return row
+    cells = list(row)
+    for place, reading in readers.items():
+        cells[place] = reading(cells[place])
+    return cells
+
+
+def reader(of: Type, limit: int) -> Reader | None:
+    """Return what makes a value of the capped cell of a type, None where it is one."""
     if of.oid == BYTEA:
         return lambda size: None if size is None else {"$bytes": size}
     if of.oid == NUMERIC:
         return lambda text: None if text is None else Decimal(text) if len(text) <= limit else text
     if of.oid in JSONS or of.as_json:
         return lambda text: None if text is None else json_value(text) if len(text) <= limit else text
-    return lambda value: value
+    return None
 
 
 def parameters(values: Any, types: Sequence[Type]) -> list[str | None]:

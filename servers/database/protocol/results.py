@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from mcp.types import CallToolResult, TextContent
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 from pydantic_core import to_json
 
 from servers.cleaning import clean, clean_line
@@ -18,6 +18,10 @@ from servers.database.schema import Listing
 from servers.limits import Page, Value
 
 Format = Literal["json", "csv", "markdown"]
+
+
+Many = Annotated[list[Any], WithJsonSchema({"type": "array"})]
+"""A list that a client need not check item by item: for a thousand rows that would cost more than the query."""
 
 
 def slim(schema: dict[str, Any]) -> None:
@@ -37,8 +41,8 @@ class Result(Value):
 class QueryResult(Result):
     """The rows of a query; columns are {name, type}."""
 
-    columns: list[dict[str, str]]
-    rows: list[list[Any]]
+    columns: Many
+    rows: Many
     row_count: int
     truncated: Literal["rows", "bytes", "cell"] | None = None
     next_offset: int | None = None
@@ -52,7 +56,7 @@ class SchemaResult(Page):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra=slim)
     source: str
     dialect: str
-    objects: list[dict[str, Any]]
+    objects: Many
 
 
 class PlanResult(Result):
@@ -70,7 +74,7 @@ class ProfileResult(Result):
     sampled: int = Field(description="Rows looked at.")
     complete: bool = Field(description="These are all rows.")
     truncated: Literal["time"] | None = None
-    columns: list[dict[str, Any]]
+    columns: Many
 
 
 class ExecuteResult(Result):
@@ -79,7 +83,7 @@ class ExecuteResult(Result):
     affected: int
     committed: bool
     rolled_back_reason: str | None = None
-    returning: list[list[Any]] | None = None
+    returning: Many | None = None
 
 
 def sent(result: Value, text: str | None = None) -> CallToolResult:
