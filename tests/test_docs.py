@@ -15,6 +15,9 @@ import pytest
 from mcp import Client, StdioServerParameters
 
 from orchestrator.config import load
+from servers.database import server as database
+from servers.files import server as files
+from servers.serving import parser
 
 HOUSE = Path(__file__).parent.parent
 README = (HOUSE / "README.md").read_text(encoding="utf-8")
@@ -51,11 +54,40 @@ def test_every_config_example_is_one_that_the_program_takes(page: Path, tmp_path
             assert load(file, cwd=tmp_path, env=env).mcp_servers
 
 
+CLIENTS = ["Claude Desktop", "Claude Code", "VS Code", "Cursor", "Docker"]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_each_clients_snippet_names_a_program_of_ours_with_options_that_it_takes(client: str, tmp_path: Path) -> None:
+    snippet = json.loads(block(f"client: {client}", "json"))
+    (servers,) = snippet.values()
+    assert list(snippet) == ["servers" if client == "VS Code" else "mcpServers"]
+    for server in servers.values():
+        words = [server["command"], *server["args"]]
+        if client == "Docker":
+            assert words[:4] == ["docker", "run", "-i", "--rm"]
+            words = words[words.index("mcp-orchestrator") + 1 :]
+        program = {"mcp-files": files.PROGRAM, "mcp-database": database.PROGRAM}[words[0]]
+        options = parser(program).parse_args(words[1:])
+        assert not options.http
+
+
+def test_the_http_snippet_is_a_config_that_we_take_ourselves(tmp_path: Path) -> None:
+    file = tmp_path / "orchestrator.json"
+    file.write_text(block("client: HTTP", "json"))
+    server = load(file, cwd=tmp_path, env={"MCP_TOKEN": "t"}).mcp_servers["files"]
+    assert (server.type, server.headers) == ("http", {"Authorization": "Bearer t"})
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", ["files", "database", "fetch"])
 async def test_the_servers_that_the_readme_shows_start_exactly_so(name: str, tmp_path: Path) -> None:
     shown = json.loads(block("servers", "json"))["mcpServers"][name]
-    env = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    env = {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(tmp_path / "home"),
+        "XDG_DATA_HOME": str(tmp_path),
+    }
     command = shutil.which(shown["command"], path=env["PATH"])
     assert command, f"{shown['command']} is not installed"
     params = StdioServerParameters(command=command, args=shown["args"], env=env, cwd=tmp_path)
