@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import anthropic
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
@@ -83,8 +83,8 @@ def grown(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(objects, inner.map(lambda i: {"type": "array", "items": i, "minItems": 1}))
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.recursive(LEAVES, grown, max_leaves=8), st.text(max_size=40))
-@settings(max_examples=150)
 def test_what_is_made_for_a_schema_always_fits_it(schema: Any, text: str) -> None:
     made = json.loads(instance.fitting(schema, "said", text))
     Draft202012Validator(schema).validate(made)

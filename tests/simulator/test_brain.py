@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import brain
@@ -209,6 +209,7 @@ def test_a_long_result_is_trimmed_and_says_so() -> None:
     assert len(said) < 3_000
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=200), st.text(max_size=60))
 def test_any_words_and_any_results_end_and_repeat_no_call(text: str, result: str) -> None:
     steps, _ = play("list and find " + text, {LIST: result, "database__db_schema": result})
@@ -216,6 +217,7 @@ def test_any_words_and_any_results_end_and_repeat_no_call(text: str, result: str
     assert len(made) == len(set(made)) or "/call" in text
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=120))
 def test_the_same_words_are_always_answered_the_same_way(text: str) -> None:
     assert play(text) == play(text)

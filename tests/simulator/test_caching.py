@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import parsing, sizes, tokens
@@ -264,6 +264,7 @@ def conversation(chunks: list[tuple[str, int, bool]], automatic: bool) -> dict[s
     return {"messages": messages} | ({"cache_control": MARK} if automatic else {})
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(CHUNKS, st.booleans(), st.integers(0, 400)), min_size=1, max_size=6))
 def test_read_written_and_fresh_are_always_the_whole_input(requests: list[Any]) -> None:
     account = Account()
@@ -278,6 +279,7 @@ def test_read_written_and_fresh_are_always_the_whole_input(requests: list[Any]) 
         assert min(taken.fresh, taken.read, taken.written_5m, taken.written_1h) >= 0
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CHUNKS, st.data())
 def test_a_longer_identical_prefix_never_costs_more(chunks: list[tuple[str, int, bool]], data: Any) -> None:
     """After the same first request, the one that shares more of it is never the dearer of two equally long ones."""
@@ -291,8 +293,8 @@ def test_a_longer_identical_prefix_never_costs_more(chunks: list[tuple[str, int,
     assert costs[1] <= costs[0] + 1e-12
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CHUNKS)
-@settings(max_examples=30)
 def test_the_same_request_again_reads_all_that_it_wrote(chunks: list[tuple[str, int, bool]]) -> None:
     account = Account()
     body = conversation(chunks, automatic=True)
@@ -364,7 +366,7 @@ async def test_usage_and_diagnostics_reach_the_sdk_streamed_or_not(talk: Any) ->
 @pytest.mark.anyio
 async def test_requests_that_start_together_all_miss(talk: Any) -> None:
     """Docs, prompt-caching: a cache entry only becomes available after the first response begins."""
-    async with talk(Settings(first_token_s=0.3)) as client:
+    async with talk(Settings(first_token_s=1.0)) as client:
         read: list[int] = []
 
         async def ask(client: Any) -> None:

@@ -110,3 +110,15 @@ def test_the_published_count_is_met_as_closely_as_the_docs_say() -> None:
     sent = {"system": "You are a scientist", "messages": [{"role": "user", "content": "Hello, Claude"}]}
     assert sizes.total(sent, model) == 16
     assert "16 instead of 14" in DOCS
+
+
+@pytest.mark.anyio
+async def test_the_python_of_the_docs_runs() -> None:
+    example = DOCS.split("```python\n")[1].split("```")[0]
+    lines = example.replace("    ...", "    found.append(base_url)").splitlines()
+    indented = "\n".join(f"    {line}" for line in lines if not line.startswith("from "))
+    imports = "\n".join(line for line in lines if line.startswith("from "))
+    scope: dict[str, Any] = {"found": []}
+    exec(f"{imports}\nasync def run():\n{indented}\n", scope)
+    await scope["run"]()
+    assert scope["found"][0].startswith("http://127.0.0.1:")

@@ -239,7 +239,7 @@ async def test_a_silent_end_raises_nothing_and_has_no_stop_reason(client: Any) -
 
 
 async def test_silence_is_a_read_timeout(talk: Any) -> None:
-    async with talk(timeout=0.5) as client:
+    async with talk(timeout=2.0) as client:
         with pytest.raises(httpx2.ReadTimeout):
             await streamed(client, "stall after=4")
 

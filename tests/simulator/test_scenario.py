@@ -6,7 +6,7 @@ from typing import Any
 
 import anthropic
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from simulator import scenario
@@ -135,6 +135,7 @@ RULES = st.builds(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(RULES, min_size=1, max_size=4))
 def test_what_is_written_is_read_back_the_same(rules: list[Rule]) -> None:
     given = Scenario(tuple(rules), "name")
