@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -35,15 +35,16 @@ class _Kept:
 
 
 class MemoryStore:
-    """`ports.Store` that forgets everything with the process."""
+    """`ports.Store` that forgets everything with the process; `clock` dates what it records."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._kept: dict[str, _Kept] = {}
+        self._clock = clock
 
     async def create(self, conversation_id: str) -> None:
         if conversation_id in self._kept:
             raise Conflict(f"There is a conversation {conversation_id} already.")
-        now = datetime.now(UTC)
+        now = self._clock()
         self._kept[conversation_id] = _Kept(created=now, updated=now)
 
     async def heads(self, limit: int = 50) -> list[Head]:
@@ -131,7 +132,7 @@ class MemoryStore:
         """There is nothing to let go of."""
 
     def _record(self, turn: TurnRef, kept: _Kept, event: DurableEvent) -> Recorded:
-        kept.updated = datetime.now(UTC)
+        kept.updated = self._clock()
         recorded = Recorded(
             conversation_id=turn.conversation_id,
             turn_id=turn.turn_id,
