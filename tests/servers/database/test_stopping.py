@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
 import psutil
 import pytest
+from mcp import Client
 
 from servers.database.engine import Statement, Window
 from servers.database.errors import DatabaseError, TooSlow
@@ -16,6 +18,7 @@ from servers.database.sources import Bounds, Source, parse
 from servers.database.stopping import run_stoppable
 from tests.servers.database.postgres_server import Postgres
 from tests.servers.database.stage import PATIENT, asking, data_folder, opened, query, sqlite_file
+from tests.servers.database.test_programs import over_http
 
 pytestmark = pytest.mark.anyio
 SLEEPS = "SELECT pg_sleep(300)"
@@ -178,3 +181,30 @@ async def test_work_that_no_stop_ends_is_cancelled_in_the_end() -> None:
 
     with anyio.fail_after(BOUND), pytest.raises(TooSlow):
         await run_stoppable(anyio.sleep_forever, stop, 0.01)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_call_given_up_over_http_stops_its_statement(world: Postgres, tmp_path: Path, mode: Any) -> None:
+    with anyio.fail_after(6 * BOUND), over_http(tmp_path / "log", world.reader, "--timeout", "30") as url:
+        async with Client(url, mode=mode) as client:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.call_tool, "db_query", {"sql": SLEEPS})
+                await until_running(world)
+                group.cancel_scope.cancel()
+            await until_idle(world)
+            assert (await query(client, "SELECT 1 AS one"))["rows"] == [[1]]
+
+
+async def test_a_client_that_leaves_over_http_stops_its_statement(world: Postgres, tmp_path: Path) -> None:
+    """In the protocol of 2026; in the older one a broken connection is no cancellation, and the time limit ends it."""
+    with anyio.fail_after(6 * BOUND), over_http(tmp_path / "log", world.reader, "--timeout", "30") as url:
+        async with anyio.create_task_group() as group:
+
+            async def visit() -> None:
+                async with Client(url) as client:
+                    await client.call_tool("db_query", {"sql": SLEEPS})
+
+            group.start_soon(visit)
+            await until_running(world)
+            group.cancel_scope.cancel()
+        await until_idle(world)
