@@ -69,6 +69,13 @@ class Toolbox(Protocol):
         """Return as soon as every server is ready or has failed, or after `seconds`."""
         ...
 
+    async def known(self, seconds: float) -> None:
+        """Return as soon as it is known what every server offers, or that it failed, or after `seconds`.
+
+        What a server offered last time counts as known.
+        """
+        ...
+
     async def call(self, call: Call, desk: Desk) -> Result:
         """Run one call. A failure, a time-out, a dead server, an unknown tool is a `Result` with `is_error`; only being
         cancelled raises, and the server is told."""

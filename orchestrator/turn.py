@@ -45,7 +45,7 @@ class Crew:
     plan: Callable[[Conversation, tuple[Tool, ...]], Request]
     limits: TurnLimits = NO_LIMITS
     start_seconds: float = 0.0
-    """How long servers that are still starting are waited for."""
+    """How long servers are waited for of which nothing is known yet."""
 
 
 async def run(journal: Journal, crew: Crew) -> None:
@@ -54,7 +54,7 @@ async def run(journal: Journal, crew: Crew) -> None:
     Raises `ModelError`, `StoreError`, `Fenced`; then the turn is still open and may be run again. Being cancelled
     leaves it open as well.
     """
-    await crew.toolbox.settled(crew.start_seconds)
+    await crew.toolbox.known(crew.start_seconds)
     began = time.monotonic()
     while not (turn := open_turn(journal)).answered:
         if turn.pending:

@@ -82,6 +82,11 @@ class Connection:
         while self._state == "starting":
             await self._verdict.wait()
 
+    async def known(self) -> None:
+        """Return when it is known what the server offers, from last time too, or when it has failed."""
+        while self._state == "starting" and not self._manifest.tools:
+            await self._verdict.wait()
+
     async def run(self) -> None:
         """Keep the server connected until cancelled."""
         try:

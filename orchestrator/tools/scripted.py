@@ -50,6 +50,9 @@ class ScriptedToolbox:
     async def settled(self, seconds: float) -> None:
         """Return at once: nothing is starting here."""
 
+    async def known(self, seconds: float) -> None:
+        """Return at once: everything is known here."""
+
     async def call(self, call: Call, desk: Desk) -> Result:
         """Return what the play returns; `ToolFailed` and an unknown name give a result with `is_error`."""
         if call.tool not in self._plays:
