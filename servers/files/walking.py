@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -96,31 +96,38 @@ class Walk:
             first = os.dup(top.fd)
         levels = [self._level(first, prefix, rules, min(self.depth, DEEPEST), after, skipped)]
         try:
-            for turn in itertools.count():
-                if turn % LOOKS == 0:
-                    patience.check()
-                level = levels[-1]
-                if not level.entries:
+            while levels:
+                below = yield from self._visit(levels[-1], patience, skipped)
+                if below is not None:
+                    levels.append(below)
+                else:
                     os.close(levels.pop().fd)
-                    if not levels:
-                        return
-                    continue
-                name, kind = level.entries.pop()
-                resumed = level.after and name == level.after[0]
-                inner = level.after[1:] if resumed else ()
-                if level.rules.rules and level.rules.leaves_out(level.prefix + name, is_directory=kind == "dir"):
-                    skipped.ignored += 1
-                    continue
-                if not resumed or (self.inclusive and not inner):
-                    yield Found(level.prefix + name, name, kind, level.fd)
-                if kind == "dir" and name not in NEVER_ENTERED:
-                    fd = self._enter(level.fd, name, level.depth, skipped)
-                    if fd is not None:
-                        below = level.prefix + name + "/"
-                        levels.append(self._level(fd, below, level.rules, level.depth - 1, inner, skipped))
         finally:
             for level in levels:
                 os.close(level.fd)
+
+    def _visit(self, level: _Level, patience: Patience, skipped: Skipped) -> Generator[Found, None, _Level | None]:
+        """Yield what is left in a directory up to the first one below it, which is returned; None at the end."""
+        entries, prefix, fd, after = level.entries, level.prefix, level.fd, level.after
+        rules = level.rules if level.rules.rules else None
+        while entries:
+            if len(entries) % LOOKS == 0:
+                patience.check()
+            name, kind = entries.pop()
+            path = prefix + name
+            resumed = after and name == after[0]
+            if rules is not None and rules.leaves_out(path, is_directory=kind == "dir"):
+                skipped.ignored += 1
+                continue
+            if not resumed or (self.inclusive and len(after) == 1):
+                yield Found(path, name, kind, fd)
+            if kind == "dir" and name not in NEVER_ENTERED:
+                below = self._enter(fd, name, level.depth, skipped)
+                if below is not None:
+                    inner = after[1:] if resumed else ()
+                    return self._level(below, path + "/", level.rules, level.depth - 1, inner, skipped)
+        patience.check()
+        return None
 
     def _level(
         self, fd: int, prefix: str, rules: Ignoring, depth: int, after: Sequence[str], skipped: Skipped
@@ -164,23 +171,18 @@ class Walk:
 
 
 def _entries(fd: int, skipped: Skipped) -> list[tuple[str, Kind]]:
-    entries: list[tuple[str, Kind]] = []
     with translated("this folder"), os.scandir(fd) as found:
-        for entry in found:
-            if len(entries) >= CROWDED:
-                skipped.crowded += 1
-                break
-            entries.append((entry.name, _kind(entry)))
+        some = itertools.islice(found, CROWDED)
+        entries: list[tuple[str, Kind]] = [
+            (each.name, "file" if each.is_file(follow_symlinks=False) else _kind(each)) for each in some
+        ]
+        if next(found, None) is not None:
+            skipped.crowded += 1
     entries.sort()
     return entries
 
 
 def _kind(entry: os.DirEntry[str]) -> Kind:
-    try:
-        if entry.is_file(follow_symlinks=False):
-            return "file"
-        if entry.is_dir(follow_symlinks=False):
-            return "dir"
-        return "link" if entry.is_symlink() else "other"
-    except OSError:  # gone between the two looks
-        return "other"
+    if entry.is_dir(follow_symlinks=False):
+        return "dir"
+    return "link" if entry.is_symlink() else "other"
