@@ -70,9 +70,10 @@ class Toolbox(Protocol):
         ...
 
     async def known(self, seconds: float) -> None:
-        """Return as soon as it is known what every server offers, or that it failed, or after `seconds`.
+        """Return as soon as it is known what every server offers, or that it failed.
 
-        What a server offered last time counts as known.
+        What a server offered last time counts as known; and no server is waited for that began to start more than
+        `seconds` ago.
         """
         ...
 

@@ -82,10 +82,11 @@ class Connection:
         while self._state == "starting":
             await self._verdict.wait()
 
-    async def known(self) -> None:
-        """Return when it is known what the server offers, from last time too, or when it has failed."""
-        while self._state == "starting" and not self._manifest.tools:
-            await self._verdict.wait()
+    async def known(self, seconds: float) -> None:
+        """Return when it is known what the server offers, or that it failed, or once it had `seconds` to start."""
+        with anyio.move_on_after(self._since + seconds - anyio.current_time()):
+            while self._state == "starting" and not self._manifest.tools:
+                await self._verdict.wait()
 
     async def run(self) -> None:
         """Keep the server connected until cancelled."""

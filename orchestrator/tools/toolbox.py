@@ -60,10 +60,9 @@ class ServerToolbox:
                 await connection.settled()
 
     async def known(self, seconds: float) -> None:
-        """Return as soon as it is known what every server offers, or that it failed, or after `seconds`."""
-        with anyio.move_on_after(seconds):
-            for connection in self._connections.values():
-                await connection.known()
+        """Return as soon as it is known what every server offers; each had at least `seconds` to say so."""
+        for connection in self._connections.values():
+            await connection.known(seconds)
 
     async def call(self, call: Call, desk: Desk) -> Result:
         """Run one call. Every failure is a result; only being cancelled raises."""
