@@ -48,6 +48,8 @@ class App:
     """Where it is asked."""
     simulated: bool
     """Whether the simulator answers, because there is no credential."""
+    crew: Callable[[Journal], turn.Crew]
+    """Who takes part in a turn here."""
 
 
 @asynccontextmanager
@@ -81,7 +83,7 @@ async def open_app(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[
         conversations = Conversations(store, LocalFeed(), crew, lifeline.owner, lifeline.alive, grants.give)
         async with anyio.create_task_group() as tasks:
             conversations.engine = LocalEngine(tasks, conversations.run_turn)
-            yield App(conversations, toolbox, config, config.model.name, endpoint, simulated)
+            yield App(conversations, toolbox, config, config.model.name, endpoint, simulated, crew)
             tasks.cancel_scope.cancel()
 
 
