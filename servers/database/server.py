@@ -136,4 +136,10 @@ def written(options: argparse.Namespace) -> list[str]:
     return lines
 
 
-PROGRAM = Program("database", "Ask databases: SQLite, PostgreSQL, folders of data files.", add_options, from_options)
+PROGRAM = Program(
+    "database",
+    "Ask databases: SQLite, PostgreSQL, folders of data files.",
+    add_options,
+    from_options,
+    posture=posture,
+)

@@ -103,6 +103,7 @@ async def test_no_password_is_ever_told(caplog: pytest.LogCaptureFixture) -> Non
         assert SECRET not in client.instructions
     assert SECRET not in caplog.text
     listed = PROGRAM.posture(options(f"d=postgresql://someone:{SECRET}@127.0.0.1:1/d"))
+    assert listed["sources"] == [{"name": "d", "dialect": "postgresql", "writable": False}]
     assert SECRET not in str(listed)
 
 
