@@ -101,7 +101,8 @@ async def sample(
             elif isinstance(piece, Call) and (server := _server_of(piece.name, now.tools)):
                 text, failed = await connections.call(server, piece.name, piece.input)
                 pieces += _mcp_blocks(piece, server, text, failed)
-                done.append(Done(piece.name, piece.input, text, failed))
+                step = now.done[-1].step + 1 if now.done else 0
+                done.append(Done(piece.name, piece.input, text, failed, step))
             else:
                 pieces.append(piece)
         searched = any(isinstance(piece, Search) for piece in answer.pieces)

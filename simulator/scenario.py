@@ -60,8 +60,9 @@ class Rule:
         """Whether the rule speaks of this situation."""
         if self.user is not None:
             return not situation.done and _in(self.user, situation.text)
-        last = [done for done in situation.done if done.name == self.tool] if self.tool != "*" else situation.done[-1:]
-        return bool(last) and (self.containing is None or _in(self.containing, last[-1].text))
+        step = situation.done[-1].step if situation.done else 0
+        latest = [done for done in situation.done if done.step == step and self.tool in ("*", done.name)]
+        return any(self.containing is None or _in(self.containing, done.text) for done in latest)
 
     def answer(self, situation: Situation) -> Answer:
         """Return what the rule says and calls."""

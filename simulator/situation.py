@@ -42,6 +42,8 @@ class Done:
     input: Json
     text: str
     is_error: bool = False
+    step: int = 0
+    """In which step of the turn it was made."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def read(messages: Sequence[Message], tools: Sequence[Tool]) -> Situation:
         done = done_after(messages[requests[-1] + 1 :])
     else:
         text = summary.recovered_request(carried)
-        done = (*recovered_calls(carried), *done_after(messages))
+        done = (*recovered_calls(carried), *done_after(messages, 1))
     return Situation(text, tuple(tools), done, introduced or bool(carried), len(requests) + bool(carried))
 
 
@@ -94,12 +96,14 @@ def recovered_calls(carried: str) -> tuple[Done, ...]:
     return tuple(Done(*one) for one in summary.recovered_calls(carried))
 
 
-def done_after(messages: Sequence[Message]) -> tuple[Done, ...]:
+def done_after(messages: Sequence[Message], first_step: int = 0) -> tuple[Done, ...]:
     """Return the calls in `messages` with their results, in the order of the calls."""
     blocks = [block for message in messages for block in message.content]
     results = {block.tool_use_id: block for block in blocks if isinstance(block, ToolResult | McpToolResult)}
-    return tuple(
-        Done(block.name, block.input, summary.result_text(results[block.id].content), results[block.id].is_error)
-        for block in blocks
-        if isinstance(block, ToolUse | McpToolUse) and block.id in results
-    )
+    found: list[Done] = []
+    for step, message in enumerate(messages, first_step):
+        for use in message.content:
+            if isinstance(use, ToolUse | McpToolUse) and use.id in results:
+                result = results[use.id]
+                found.append(Done(use.name, use.input, summary.result_text(result.content), result.is_error, step))
+    return tuple(found)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from simulator import scenario
+from simulator import recording, scenario
 from simulator.faults import Fault
 from simulator.scenario import BadScenario, Rule, Scenario
 from simulator.serving import Settings
@@ -145,3 +145,56 @@ def test_what_is_written_is_read_back_the_same(rules: list[Rule]) -> None:
 def test_a_failure_is_written_and_read_back() -> None:
     rule = Rule(user="x", fail=Fault("429", retry_after="2"), times=1)
     assert scenario.read(scenario.dump(Scenario((rule,)))).rules == (rule,)
+
+
+STEPS = """\
+rules:
+  - when the user says: go
+    call: {first: {}}
+  - when a tool returned: first
+    call: {second: {n: 2}}
+  - when a tool returned: second
+    say: "First {first}, then {second}."
+"""
+
+
+async def played(client: Any, words: list[str], results: dict[str, str]) -> list[Any]:
+    """Return the whole conversation when the user says these words and tools return these results."""
+    messages: list[Any] = []
+    for text in words:
+        messages.append({"role": "user", "content": text})
+        for _ in range(6):
+            reply = await client.beta.messages.create(**asked(messages))
+            messages.append({"role": "assistant", "content": [block.to_dict() for block in reply.content]})
+            uses = [block for block in reply.content if block.type == "tool_use"]
+            if not uses:
+                break
+            content = [{"type": "tool_result", "tool_use_id": use.id, "content": results[use.name]} for use in uses]
+            messages.append({"role": "user", "content": content})
+        else:
+            raise AssertionError("the turn does not end")
+    return messages
+
+
+def told(messages: list[Any]) -> list[Any]:
+    """Return what was said and called in a conversation, without ids."""
+    blocks = [block for message in messages if message["role"] == "assistant" for block in message["content"]]
+    return [block.get("text") or (block["name"], block["input"]) for block in blocks if block["type"] != "thinking"]
+
+
+async def test_a_rule_about_a_tool_holds_for_the_last_step_only(talk: Any) -> None:
+    async with talk(Settings(scenario=scenario.read(STEPS))) as client:
+        messages = await played(client, ["go"], {"first": "one", "second": "two"})
+    assert told(messages) == [("first", {}), ("second", {"n": 2}), "First one, then two."]
+
+
+async def test_what_took_place_can_be_recorded_and_played_again(talk: Any) -> None:
+    results = {"first": "one", "second": "two", "list_files": "a.txt\nb.txt"}
+    words = ["go", '/call list_files {"path": "."}', "hello", "go"]
+    async with talk(Settings(scenario=scenario.read(STEPS))) as client:
+        happened = await played(client, words, results)
+    recorded = scenario.read(scenario.dump(recording.record(happened, "what took place")))
+    async with talk(Settings(scenario=recorded)) as client:
+        again = await played(client, words, results)
+    assert told(again) == told(happened)
+    assert len(recorded.rules) >= 6
