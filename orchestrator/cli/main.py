@@ -200,6 +200,25 @@ def trust_config() -> int:
     return trust(_options())
 
 
+@program.command()
+@opening
+@click.argument("name", metavar="ID")
+@click.option("--strict", is_flag=True, help="The same answers and results: is the journal the same? (the default)")
+@click.option(
+    "--swap", "swaps", multiple=True, metavar="SERVER=NEW", help="Make its calls again: to a command, URL, config."
+)
+@click.option("--model", default="", metavar="NAME", help="Ask this model; tools answer as they did.")
+@click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Write a scenario for the simulator.")
+@click.option("--save", type=click.Path(path_type=Path, dir_okay=False), help="Write the conversation as a file.")
+def replay(name: str, strict: bool, swaps: tuple[str, ...], model: str, record: Path | None, save: Path | None) -> int:
+    """Play a conversation again: ID, `last`, or a file that --save wrote. 0 if nothing changed, 1 if something did."""
+    if sum(map(bool, (strict, swaps, model, record, save))) > 1:
+        raise click.UsageError("--strict, --swap, --model, --record and --save exclude one another.")
+    from orchestrator.cli.replaying import Wish, play
+
+    return play(_options(), name, Wish(swaps, model, record, save))
+
+
 @program.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def simulate(args: tuple[str, ...]) -> int:

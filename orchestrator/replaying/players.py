@@ -59,6 +59,9 @@ class CassetteToolbox:
     async def settled(self, seconds: float) -> None:
         """Return at once: nothing is starting here."""
 
+    async def known(self, seconds: float) -> None:
+        """Return at once: everything is known here."""
+
     async def call(self, call: Call, desk: Desk) -> Result:
         """Return what was recorded, or a result that says that nothing was."""
         one = self._by_id.get(call.id)

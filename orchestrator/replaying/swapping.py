@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass
 
 from orchestrator.events import ToolStarted
@@ -28,18 +28,18 @@ class Compared:
         return self.then is None or (self.then.content, self.then.is_error) != (self.now.content, self.now.is_error)
 
 
-async def swapped(cassette: Cassette, server: str, toolbox: Toolbox) -> AsyncGenerator[Compared]:
-    """Give each call to `server` that was started then, made again in the recorded order, one after the other.
+async def swapped(cassette: Cassette, servers: Collection[str], toolbox: Toolbox) -> AsyncGenerator[Compared]:
+    """Give each call to `servers` that was started then, made again in the recorded order, one after the other.
 
-    The calls are real, with the arguments that the user allowed. What the server asks is answered as it was then.
+    The calls are real, with the arguments that the user allowed. What a server asks is answered as it was then.
     """
     desk = CassetteDesk(cassette)
-    offered = {tool.name for tool in toolbox.tools() if tool.server == server}
-    prefix = ODD.sub("_", f"{server}__")
+    offered = {tool.name for tool in toolbox.tools() if tool.server in servers}
+    prefixes = tuple(ODD.sub("_", f"{server}__") for server in servers)
     for number, tape in enumerate(cassette.tapes, 1):
         for recorded in tape.events:
             event = recorded.event
-            if not isinstance(event, ToolStarted) or not (event.tool in offered or event.tool.startswith(prefix)):
+            if not isinstance(event, ToolStarted) or not (event.tool in offered or event.tool.startswith(prefixes)):
                 continue
             if one := tape.calls.get(event.call_id):
                 call = one.call.model_copy(update={"arguments": one.arguments})
