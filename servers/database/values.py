@@ -97,7 +97,7 @@ class Page:
                     size += len(value) + 3
             elif kind is int and -SAFE_INTEGER <= value <= SAFE_INTEGER:
                 size += 6
-            elif value is None or (kind is float and -math.inf < value < math.inf):
+            elif value is None or kind is bool or (kind is float and -math.inf < value < math.inf):
                 size += 12
             else:
                 value = self.fit(value)
