@@ -122,10 +122,10 @@ def _decodes(raw: bytes, encoding: str) -> bool:
     return True
 
 
-def line_end(text: str | bytes) -> LineEnd:
-    """Return how the lines of `text` end."""
+def line_end(text: str | bytes, feeds: int | None = None) -> LineEnd:
+    """Return how the lines of `text` end; `feeds` is the number of its line feeds, if that is known."""
     if isinstance(text, bytes):
-        feeds, pairs = text.count(b"\n"), text.count(b"\r\n") if b"\r" in text else 0
+        feeds, pairs = text.count(b"\n") if feeds is None else feeds, text.count(b"\r\n") if b"\r" in text else 0
     else:
         feeds, pairs = text.count("\n"), text.count("\r\n") if "\r" in text else 0
     if not feeds:

@@ -124,15 +124,17 @@ def page_of_text(text: str, wanted: Wanted, patience: Patience) -> TextPage:
 
 def _page(source: Source, wanted: Wanted, patience: Patience) -> TextPage:
     start, first_line = _start(source, wanted, patience)
-    raw, truncated, torn = _cut(source, start, wanted)
+    raw, feeds, truncated, torn = _cut(source, start, wanted)
     text, rest = source.charset.decoded(raw, whole=truncated is None or not torn)
     if rest and rest < len(raw):
         raw = raw[:-rest]
     elif rest:  # the page is smaller than one character: show it as it is
         text, _ = source.charset.decoded(raw, whole=True)
-    lines = _lines(raw)
-    total = lines if raw is source.whole else _lines(source.whole) if source.whole is not None else None
-    ends = line_end(source.whole if source.whole is not None else raw)
+    lines = feeds + (bool(raw) and not raw.endswith(b"\n"))
+    if source.whole is None or raw is source.whole:
+        total, ends = None if source.whole is None else lines, line_end(raw, feeds)
+    else:
+        total, ends = _lines(source.whole), line_end(source.whole)
     end = start + len(raw)
     return TextPage(
         text,
@@ -255,8 +257,8 @@ def _tail(source: Source, wanted: Wanted, patience: Patience) -> tuple[int, int 
     return start, source.whole.count(b"\n", 0, start) + 1 if source.whole is not None else None
 
 
-def _cut(source: Source, start: int, wanted: Wanted) -> tuple[bytes, Literal["rows", "bytes"] | None, bool]:
-    """The bytes of the page, why they are not all, and whether they end inside a line."""
+def _cut(source: Source, start: int, wanted: Wanted) -> tuple[bytes, int, Literal["rows", "bytes"] | None, bool]:
+    """The bytes of the page, their line feeds, why they are not all, and whether they end inside a line."""
     raw = source.at(start, wanted.max_bytes + 1)
     truncated: Literal["rows", "bytes"] | None = None
     torn = False
@@ -265,11 +267,12 @@ def _cut(source: Source, start: int, wanted: Wanted) -> tuple[bytes, Literal["ro
         end = raw.rfind(b"\n", 0, wanted.max_bytes) + 1
         torn = end == 0
         raw = raw[: end or wanted.max_bytes]
-    if len(raw) >= wanted.max_lines and raw.count(b"\n") >= wanted.max_lines:
+    feeds = raw.count(b"\n")
+    if feeds >= wanted.max_lines:
         end = -1
         for _ in range(wanted.max_lines):
             end = raw.find(b"\n", end + 1)
         if start + end + 1 < source.size:
             truncated, torn = "rows", False
-        raw = raw[: end + 1]
-    return raw, truncated, torn
+        raw, feeds = raw[: end + 1], wanted.max_lines
+    return raw, feeds, truncated, torn

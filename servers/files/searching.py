@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 from collections.abc import Iterator
@@ -141,14 +142,21 @@ def _names(what: Search, glob: Glob | None, sensitive: bool, tally: Tally, patie
     shape = Glob(what.query) if not what.regex and any(letter in what.query for letter in "*?[") else None
     pattern = None if shape else (compiled if what.regex else literal)(what.query, ignore_case=not sensitive)
     prefix = what.path + "/" if what.path else ""
-    for found in _walk(what).run(patience, tally.walk):
-        tally.scanned += 1
-        path = found.path.removeprefix(prefix)
-        if glob is not None and not glob.matches(path):
-            continue
-        if shape.matches(path) if shape else pattern and pattern.search(path.encode(errors="replace")):
-            yield Match(found.path, -1)
-        tally.reached = found.path, -1
+    fits = shape.matches if shape else functools.partial(_holds, pattern)
+    last, before = "", tally.scanned
+    try:
+        for count, found in enumerate(_walk(what).run(patience, tally.walk), before + 1):
+            tally.scanned, last = count, found.path
+            path = last.removeprefix(prefix)
+            if fits(path) and (glob is None or glob.matches(path)):
+                yield Match(last, -1)
+    finally:
+        if last:
+            tally.reached = last, -1
+
+
+def _holds(pattern: Pattern | None, path: str) -> bool:
+    return pattern is not None and pattern.search(path.encode(errors="replace")) is not None
 
 
 def _walk(what: Search) -> Walk:
