@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(table + "\n")
 
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            anyio.run(lambda: serve(settings, options.host, options.port, started=started, stopped=stopped))
+        anyio.run(lambda: serve(settings, options.host, options.port, started=started, stopped=stopped))
     except OSError as taken:
         sys.stderr.write(f"simulator: cannot listen on {options.host}:{options.port}: {taken.strerror or taken}\n")
         return 2

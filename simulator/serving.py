@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING
@@ -33,14 +34,14 @@ async def serve(
     `started` gets the base URL, `stopped` a table of what the requests cost (empty if there were none).
     Raises `OSError` if the address is taken.
     """
-    listener = _listener(host, port)
     app = _app(settings)
-    server = _server(app)
-    if started:
-        started(_url(listener))
     try:
-        with contextlib.closing(listener):
-            await server.serve(sockets=[listener])
+        async with _running(app, host, port) as url:
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+                if started:
+                    started(url)
+                async for _ in signals:
+                    break
     finally:
         if stopped:
             stopped(_table(app))
@@ -52,8 +53,14 @@ async def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) ->
 
     Raises `OSError` if the address is taken.
     """
+    async with _running(_app(settings), host, port) as url:
+        yield url
+
+
+@contextlib.asynccontextmanager
+async def _running(app: Starlette, host: str, port: int) -> AsyncGenerator[str]:
     listener = _listener(host, port)
-    server = _server(_app(settings))
+    server = _server(app)
     stopped = anyio.Event()
 
     async def answer() -> None:
@@ -62,18 +69,22 @@ async def running(settings: Settings, host: str = "127.0.0.1", port: int = 0) ->
         finally:
             stopped.set()
 
+    failure: BaseException | None = None
     with contextlib.closing(listener):
         async with anyio.create_task_group() as group:
             group.start_soon(answer)
             try:
                 yield _url(listener)
-            finally:
-                server.should_exit = True
-                for stream in list(server.server_state.tasks):
-                    stream.cancel()
-                with anyio.move_on_after(STOPPING_S, shield=True):
-                    await stopped.wait()
-                group.cancel_scope.cancel()
+            except BaseException as error:  # noqa: BLE001  # raised again below, where no task group wraps it
+                failure = error
+            server.should_exit = True
+            for stream in list(server.server_state.tasks):
+                stream.cancel()
+            with anyio.move_on_after(STOPPING_S, shield=True):
+                await stopped.wait()
+            group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def _listener(host: str, port: int) -> socket.socket:
