@@ -33,10 +33,12 @@ async def test_after_the_block_nobody_answers_any_more() -> None:
 async def heard(url: str, begun: anyio.Event) -> None:
     """Listen to a stream to its end."""
     ask: Any = [{"role": "user", "content": "hello"}]
-    async with anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0) as client:
-        async with client.messages.stream(model="claude-opus-5-5", max_tokens=99, messages=ask) as stream:
-            begun.set()
-            await stream.get_final_message()
+    async with (
+        anthropic.AsyncAnthropic(api_key="k", base_url=url, max_retries=0) as client,
+        client.messages.stream(model="claude-opus-5-5", max_tokens=99, messages=ask) as stream,
+    ):
+        begun.set()
+        await stream.get_final_message()
 
 
 async def test_leaving_the_block_does_not_wait_for_a_slow_stream() -> None:
