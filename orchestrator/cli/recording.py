@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, assert_never
 
 from orchestrator.context.repair import repaired
 from orchestrator.conversation import Conversation
 from orchestrator.events import StepFinished, TurnFinished
-from orchestrator.messages import Opaque
+from orchestrator.messages import Block, Call, Image, Message, Opaque, Result, Text
 from orchestrator.models import wire
 from orchestrator.replaying.cassette import Cassette
 from simulator.answer import Answer
 from simulator.faults import Fault
 from simulator.mind import Mind
+from simulator.request import Message as Sent
 from simulator.scenario import Rule, Scenario, dump
-from simulator.situation import Done, Situation
+from simulator.situation import Situation, read
 
 FAULTS = {
     "model_overloaded": ("529", 4),
@@ -113,26 +114,30 @@ def when(situation: Situation) -> Rule:
 
 def situation_of(conversation: Conversation) -> Situation | None:
     """Return what the simulator would see at this point; None if the model had the last word."""
-    sent = wire.messages(repaired(conversation.messages))
-    spoken = [number for number, one in enumerate(sent) if one["role"] == "user" and texts(one)]
-    if not sent or sent[-1]["role"] != "user":
+    sent = [plain(message) for message in repaired(conversation.messages)]
+    if not sent or sent[-1].role != "user":
         return None
-    last = spoken[-1] if spoken else 0
-    return Situation("\n".join(texts(sent[last])), (), tuple(done_in(sent[last + 1 :])), introduced=True)
+    wired = [message for message in wire.messages(sent) if message["content"]]
+    return read([Sent.model_validate(message) for message in wired], ())
 
 
-def done_in(sent: list[wire.Wire]) -> Iterator[Done]:
-    """Yield the calls in these messages with their results."""
-    blocks = [block for message in sent for block in message["content"]]
-    results = {block["tool_use_id"]: block for block in blocks if block["type"] == "tool_result"}
-    for block in blocks:
-        if block["type"] == "tool_use" and (result := results.get(block["id"])):
-            yield Done(block["name"], block["input"], "\n".join(texts(result)), bool(result.get("is_error")))
-
-
-def texts(message: wire.Wire) -> list[str]:
-    """Return the texts among the blocks of a message or a result."""
-    return [block["text"] for block in message["content"] if block["type"] == "text"]
+def plain(message: Message) -> Message:
+    """Return the message with its words, calls and results alone: what rules speak of."""
+    content: list[Block] = []
+    for block in message.content:
+        match block:
+            case Text():
+                content.append(Text(text=block.text))
+            case Call():
+                content.append(block.model_copy(update={"extra": {}}))
+            case Result():
+                texts = tuple(Text(text=part.text) for part in block.content if isinstance(part, Text))
+                content.append(block.model_copy(update={"content": texts}))
+            case Image() | Opaque():
+                pass
+            case _:
+                assert_never(block)
+    return message.model_copy(update={"content": tuple(content)})
 
 
 def reproduces(scenario: Scenario, steps: Iterable[Step]) -> bool:
