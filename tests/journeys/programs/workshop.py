@@ -17,7 +17,7 @@ present = 0
 everybody = anyio.Event()
 
 
-@server.tool(annotations=ToolAnnotations(read_only_hint=True))
+@server.tool(annotations=ToolAnnotations(read_only_hint=True, open_world_hint=False))
 async def meet(people: int, name: str) -> str:
     """Wait until so many calls are here at the same time."""
     global present
@@ -29,7 +29,7 @@ async def meet(people: int, name: str) -> str:
     return f"{name} met {people - 1} others"
 
 
-@server.tool()
+@server.tool(annotations=ToolAnnotations(open_world_hint=False))
 async def note(name: str) -> str:
     """Write a line to the trace."""
     with (FOLDER / "trace").open("a") as trace:
@@ -37,13 +37,13 @@ async def note(name: str) -> str:
     return f"noted {name}"
 
 
-@server.tool()
+@server.tool(annotations=ToolAnnotations(open_world_hint=False))
 async def fail(name: str) -> str:
     """Fail."""
     raise ToolError(f"{name} cannot be done. Try something else.")
 
 
-@server.tool()
+@server.tool(annotations=ToolAnnotations(open_world_hint=False))
 async def hang(name: str) -> str:
     """Write a line to the trace, and never answer."""
     with (FOLDER / "trace").open("a") as trace:
