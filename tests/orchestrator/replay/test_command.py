@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,15 @@ def test_a_cassette_whose_events_are_none_is_said_to_be_none(tmp_path: Path) -> 
             continue
         with pytest.raises(UsageError, match="is no cassette"):
             play(Options(), str(file), Wish())
+
+
+def test_the_commands_of_the_page_are_commands() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "replay.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:\$ )?orchestrator (replay .*?)(?:\s+#.*)?$", page, re.MULTILINE)
+    assert len(lines) >= 6
+    for line in lines:
+        _, *words = shlex.split(line)
+        assert program.commands["replay"].make_context("replay", words).params["name"]
 
 
 def test_only_one_thing_is_done_at_a_time() -> None:
