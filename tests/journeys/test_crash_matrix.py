@@ -65,7 +65,7 @@ def recorded(folder: Path, kind: str) -> int:
     database = apsw.Connection(str(folder / "journal.db"), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         return int(database.execute("select count(*) from events where key like ? || ' %'", (kind,)).get)
-    except apsw.SQLError:  # the table is not there yet
+    except (apsw.SQLError, apsw.BusyError):  # the tables are only just being made
         return 0
     finally:
         database.close()

@@ -124,7 +124,9 @@ def test_a_model_that_fails_is_one_sentence_and_the_message_is_kept(
     desk: Desk, answer: bytes, cause: str, next_step: str
 ) -> None:
     with answering(answer) as url:
-        done = desk.run("ask", "show me the first lines of prices.csv", env={"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"})
+        done = desk.run(
+            "ask", "show me the first lines of prices.csv", env={"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"}
+        )
     assert done.code == 3, done
     assert cause in done.err, done
     assert next_step in done.err, done
