@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import anyio
 from pydantic import JsonValue
@@ -17,7 +18,7 @@ from pydantic import JsonValue
 from orchestrator.conversation import UNKNOWN_OUTCOME, Conversation, PendingCall, Turn
 from orchestrator.events import QuestionAsked, StepFinished, ToolFinished, ToolStarted, TurnEnd, TurnFinished
 from orchestrator.journal import Journal
-from orchestrator.messages import Call, Request, Result, Stop, Text, Tool, failed
+from orchestrator.messages import Block, Call, Message, Request, Result, Stop, Text, Tool, failed
 from orchestrator.policy.limits import GO_ON, TurnLimits, circling, reached
 from orchestrator.ports import Desk, Gate, Model, Toolbox
 
@@ -79,7 +80,22 @@ async def ask_model(journal: Journal, crew: Crew, step: int) -> None:
     """One step: one request, one whole answer in the journal."""
     request = crew.plan(journal.conversation, crew.toolbox.tools())
     answer = await crew.model.ask(request, journal.emit)
-    await journal.emit(StepFinished(step=step, **dict(answer)))
+    message = with_new_ids(answer.message, journal.conversation)
+    await journal.emit(StepFinished(step=step, **dict(answer) | {"message": message}))
+
+
+def with_new_ids(message: Message, conversation: Conversation) -> Message:
+    """Return the message with an id of its own for every call: some providers number them anew in each answer."""
+    used = {call.id for earlier in conversation.messages for call in earlier.calls}
+    content: list[Block] = []
+    for block in message.content:
+        if isinstance(block, Call) and block.id in used:
+            number = next(number for number in count(2) if f"{block.id}-{number}" not in used)
+            block = block.model_copy(update={"id": f"{block.id}-{number}"})
+        if isinstance(block, Call):
+            used.add(block.id)
+        content.append(block)
+    return message.model_copy(update={"content": tuple(content)})
 
 
 async def answer_calls(journal: Journal, crew: Crew, pending: tuple[PendingCall, ...]) -> None:
@@ -102,20 +118,22 @@ async def outcome(journal: Journal, crew: Crew, one: PendingCall) -> Result:
     tool = find(crew.toolbox, call)
     if one.started and not (tool and tool.repeatable):  # ... by a process that stopped before the result came
         return failed(call.id, UNKNOWN_OUTCOME)
-    if one.started or tool is None:  # of an unknown tool the toolbox says so, and names the nearest
+    if one.started:
+        return await called(crew, call, one.decision.arguments if one.decision else None)
+    if tool is None:  # the toolbox says so, and names the nearest
         return await crew.toolbox.call(call, crew.desk)
     verdict = await crew.gate.allows(call, tool)
     if not verdict.allowed:
         return failed(call.id, verdict.why)
     await journal.emit(ToolStarted(call_id=call.id, tool=call.tool, why=verdict.why))
-    if verdict.arguments is None:
+    return await called(crew, call, verdict.arguments)
+
+
+async def called(crew: Crew, call: Call, arguments: dict[str, JsonValue] | None) -> Result:
+    """Run the call; if the user changed its arguments, with those, and the model is told."""
+    if arguments is None:
         return await crew.toolbox.call(call, crew.desk)
-    changed = call.model_copy(update={"arguments": verdict.arguments})
-    return told_of_change(await crew.toolbox.call(changed, crew.desk), verdict.arguments)
-
-
-def told_of_change(result: Result, arguments: dict[str, JsonValue]) -> Result:
-    """Return the result, after a word to the model that the user changed the arguments of its call."""
+    result = await crew.toolbox.call(call.model_copy(update={"arguments": arguments}), crew.desk)
     note = Text(text=f"(The user changed the arguments to {json.dumps(arguments, ensure_ascii=False)}.)")
     return result.model_copy(update={"content": (note, *result.content)})
 

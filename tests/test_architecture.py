@@ -23,6 +23,7 @@ ROWS: list[set[str]] = [
     {"journal"},
     {"approvals", "turn"},
     {"conversations"},
+    {"replaying"},
     {"app"},
     {"cli", "http"},
     {"__main__"},

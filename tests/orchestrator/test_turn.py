@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orchestrator.conversation import UNKNOWN_OUTCOME, fold
 from orchestrator.errors import ModelCut
-from orchestrator.events import DurableEvent, StepFinished, ToolFinished, ToolStarted, TurnFinished
+from orchestrator.events import ApprovalResolved, DurableEvent, StepFinished, ToolFinished, ToolStarted, TurnFinished
 from orchestrator.messages import Message, Result, Text, Usage
 from orchestrator.policy.limits import TurnLimits
 from orchestrator.store.memory import MemoryStore
@@ -161,6 +161,23 @@ async def test_a_turn_that_goes_in_circles_asks_and_stops_where_nobody_says_go_o
     assert isinstance(last, TurnFinished)
     assert (last.reason, last.code) == ("limit", "no_progress")
     assert len(stage.done) == 3
+
+
+async def test_a_model_that_uses_an_id_again_gets_each_call_run_once_and_answered() -> None:
+    script = [asks([call("a", name="1"), call("a", name="2")]), asks([call("a", name="3")]), says("Ok.")]
+    stage = await play(script)
+    assert stage.done == ["write 1", "write 2", "write 3"]
+    messages = fold("c", await stage.store.events("c")).messages
+    assert [one.call_id for one in results(messages)] == ["a", "a-2", "a-3"]
+    assert not breaches(messages)
+
+
+async def test_arguments_that_the_user_changed_count_after_a_crash_as_well() -> None:
+    begun = [HELLO, StepFinished(step=1, **dict(asks([call("b", "notes__read", name="secret")])))]
+    decided = ApprovalResolved(call_id="b", allowed=True, arguments={"name": "public"})
+    started = ToolStarted(call_id="b", tool="notes__read", why="test")
+    stage = await play([asks([]), says("Ok.")], [*begun, decided, started])
+    assert stage.done == ["read public"]
 
 
 async def test_calls_that_differ_are_no_circle() -> None:
