@@ -80,8 +80,8 @@ async def ask_model(journal: Journal, crew: Crew, step: int) -> None:
     """One step: one request, one whole answer in the journal."""
     request = crew.plan(journal.conversation, crew.toolbox.tools())
     answer = await crew.model.ask(request, journal.emit)
-    message = with_new_ids(answer.message, journal.conversation)
-    await journal.emit(StepFinished(step=step, **dict(answer) | {"message": message}))
+    answer = answer.model_copy(update={"message": with_new_ids(answer.message, journal.conversation)})
+    await journal.emit(StepFinished(step=step, **dict(answer)))
 
 
 def with_new_ids(message: Message, conversation: Conversation) -> Message:
@@ -134,6 +134,11 @@ async def called(crew: Crew, call: Call, arguments: dict[str, JsonValue] | None)
     if arguments is None:
         return await crew.toolbox.call(call, crew.desk)
     result = await crew.toolbox.call(call.model_copy(update={"arguments": arguments}), crew.desk)
+    return told_of_change(result, arguments)
+
+
+def told_of_change(result: Result, arguments: dict[str, JsonValue]) -> Result:
+    """Return the result, after a word to the model that the user changed the arguments of its call."""
     note = Text(text=f"(The user changed the arguments to {json.dumps(arguments, ensure_ascii=False)}.)")
     return result.model_copy(update={"content": (note, *result.content)})
 
