@@ -19,6 +19,7 @@ from orchestrator.conversation import Conversation
 from orchestrator.conversations import Conversations
 from orchestrator.engine.lifeline import Lifeline
 from orchestrator.engine.local import LocalEngine
+from orchestrator.errors import NotFound
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Request, Tool
@@ -27,6 +28,7 @@ from orchestrator.models.claude import ClaudeModel, has_credentials
 from orchestrator.models.fallback import FallbackModel
 from orchestrator.models.limiting import LimitingModel, RateLimits
 from orchestrator.models.retrying import RetryingModel
+from orchestrator.models.simulated import SimulatedModel
 from orchestrator.policy.grants import Grants
 from orchestrator.policy.limits import TurnLimits
 from orchestrator.policy.rules import STRICTEST, Policy, rules_of
@@ -50,6 +52,17 @@ class App:
     """Whether the simulator answers, because there is no credential."""
     crew: Callable[[Journal], turn.Crew]
     """Who takes part in a turn here."""
+    policy: Callable[[], Policy]
+    """The rules that hold now: the config's, and those that were given since."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What was said and which rules were given, without servers and without a model."""
+
+    conversations: Conversations
+    grants: Grants
+    policy: Callable[[], Policy]
 
 
 @asynccontextmanager
@@ -79,12 +92,35 @@ async def open_app(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[
         lifeline = Lifeline(config.data_dir / "running")
         stack.callback(lifeline.close)
         grants = Grants(user_data_dir(env), Path.cwd())
-        crew = crew_of(config, toolbox, patient(claude, endpoint, limits, config), grants)
+        policy = policy_of(config, grants)
+        model = patient(SimulatedModel(claude) if simulated else claude, endpoint, limits, config)
+        crew = crew_of(config, toolbox, model, policy)
         conversations = Conversations(store, LocalFeed(), crew, lifeline.owner, lifeline.alive, grants.give)
         async with anyio.create_task_group() as tasks:
             conversations.engine = LocalEngine(tasks, conversations.run_turn)
-            yield App(conversations, toolbox, config, config.model.name, endpoint, simulated, crew)
+            yield App(conversations, toolbox, config, config.model.name, endpoint, simulated, crew, policy)
             tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_history(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[History]:
+    """Open what was recorded, for looking things up and for changes that need no model; no turn can run.
+
+    Raises `StoreError` if the history cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        store = SqliteStore(config.data_dir / "journal.db")
+        stack.push_async_callback(store.close)
+        lifeline = Lifeline(config.data_dir / "running")
+        stack.callback(lifeline.close)
+        grants = Grants(user_data_dir(env), Path.cwd())
+        conversations = Conversations(store, LocalFeed(), nobody, lifeline.owner, lifeline.alive, grants.give)
+        yield History(conversations, grants, policy_of(config, grants))
+
+
+def nobody(journal: Journal) -> turn.Crew:
+    """Refuse to run a turn where only the history is open."""
+    raise NotFound(f"Nobody is here to run turn {journal.turn.turn_id}.")
 
 
 async def choose_endpoint(config: Config, env: Mapping[str, str], stack: AsyncExitStack) -> tuple[str, bool]:
@@ -111,8 +147,8 @@ def patient(model: Model, endpoint: str, limits: RateLimits, config: Config) -> 
     return FallbackModel(retried, config.model.fallbacks) if config.model.fallbacks else retried
 
 
-def crew_of(config: Config, toolbox: Toolbox, model: Model, grants: Grants) -> Callable[[Journal], turn.Crew]:
-    """Return the function that says who takes part in the turn of a journal."""
+def policy_of(config: Config, grants: Grants) -> Callable[[], Policy]:
+    """Return the function that says which rules hold now; it raises `ConfigError` if the given ones cannot be read."""
     suite = {name for name, server in config.mcp_servers.items() if server.suite}
     written = tuple(rule for effect in STRICTEST for rule in rules_of(effect, getattr(config.policy, effect), "config"))
     trusted = frozenset(suite | set(config.policy.trust))
@@ -120,6 +156,13 @@ def crew_of(config: Config, toolbox: Toolbox, model: Model, grants: Grants) -> C
     def policy() -> Policy:
         return Policy((*written, *grants.rules()), trusted)
 
+    return policy
+
+
+def crew_of(
+    config: Config, toolbox: Toolbox, model: Model, policy: Callable[[], Policy]
+) -> Callable[[Journal], turn.Crew]:
+    """Return the function that says who takes part in the turn of a journal."""
     limits = TurnLimits(
         steps=config.limits.max_steps,
         calls=config.limits.max_calls,

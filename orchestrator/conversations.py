@@ -85,7 +85,9 @@ class Conversations:
         """
         head = await self._store.head(conversation_id)
         if head.open_turn:
-            if not take_over:
+            if take_over:  # at once, so that a decision that comes before the turn runs here is ours to make
+                await self._store.claim(conversation_id, head.open_turn, self._owner)
+            else:
                 self._touch(head)
             events = await self._store.events(conversation_id)
             first = next(event.seq for event in events if event.turn_id == head.open_turn)
@@ -184,6 +186,10 @@ class Conversations:
         """Forget a conversation. Raises `NotFound`, and `Conflict` while a turn is open."""
         await self._store.delete(conversation_id)
 
+    def elsewhere(self, head: Head) -> bool:
+        """Whether the conversation's open turn is at work in another process that is alive."""
+        return bool(head.open_turn) and head.owner != self._owner and self._alive(head.owner)
+
     async def find(self, name: str) -> Head:
         """Return the conversation with this id, with an id that begins so, or the `last` one. Raises `NotFound`."""
         heads = await self._store.heads(limit=10_000)
@@ -264,9 +270,12 @@ class Conversations:
 
     def _touch(self, head: Head) -> None:
         """Raise `Conflict` if the open turn belongs to another process that is alive."""
-        if head.owner != self._owner and self._alive(head.owner):
+        if self.elsewhere(head):
             window = f"Conversation {head.id} is at work in another window (process {head.owner.split('-')[0]})."
-            raise Conflict(window, "Wait for it there, or stop it there.")
+            frozen = (
+                f"If that window is frozen, `orchestrator chat --resume {head.id} --take-over` takes the turn over."
+            )
+            raise Conflict(window, f"Wait for it there, or stop it there. {frozen}")
 
 
 def new_id(kind: str) -> str:

@@ -48,7 +48,8 @@ def told(event: DurableEvent | LiveEvent, calls: dict[str, Call]) -> Iterable[st
         case StepFinished():
             return [text_of(event.message.content)]
         case ApprovalResolved():
-            verdict = "Allowed by the user." if event.allowed else "Denied by the user."
+            who = {"user": "by the user", "rule": f"by a rule: {event.rule}", "automatic": "beforehand"}[event.by]
+            verdict = f"{'Allowed' if event.allowed else 'Denied'} {who}."
             return [f"*{verdict} {event.note}*".replace(" *", "*")]
         case ToolFinished():
             return [called(calls.get(event.call_id), event.result)]

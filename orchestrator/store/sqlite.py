@@ -169,5 +169,5 @@ def _translated(path: Path) -> Generator[None]:
     except (apsw.ReadOnlyError, apsw.CantOpenError, OSError) as error:
         raise StoreError(f"The history in {path} cannot be written ({error}).", "Check the folder's rights.") from error
     except (apsw.CorruptError, apsw.NotADBError) as error:
-        advice = "Move the file away to begin a new history; `sqlite3 FILE .recover` reads what is left of it."
+        advice = "`orchestrator conversations salvage FILE --output NEW` reads what is left of it into a new file."
         raise StoreError(f"The history in {path} is damaged ({error}).", advice) from error

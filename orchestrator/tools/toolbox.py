@@ -82,7 +82,7 @@ class ServerToolbox:
         }
         names = name_all(ways)
         self._ways = {names[pair]: way for pair, way in ways.items()}
-        self._tools = tuple(as_tool(name, *self._ways[name]) for name in sorted(self._ways))
+        self._tools = tuple(as_tool(name, way.name, tool) for name, (way, tool) in sorted(self._ways.items()))
 
     def _unknown(self, name: str) -> str:
         """Return what a model reads that asks for a tool that is not there."""
@@ -96,11 +96,25 @@ class ServerToolbox:
         return " ".join(said)
 
 
-def as_tool(name: str, connection: Connection, tool: Listed) -> Tool:
+def remembered(servers: Mapping[str, ServerConfig], state_dir: Path) -> dict[str, tuple[Tool, ...]]:
+    """Return what each server offered last time, without starting any; a server that is not remembered is left out."""
+    manifests = Manifests(state_dir / "manifests")
+    known = {name: found for name, one in servers.items() if not one.disabled and (found := manifests.read(one))}
+    listed = {
+        (name, tool.original): tool for name, one in known.items() for tool in one.tools if tool.offered is not None
+    }
+    names = name_all(listed)
+    return {
+        server: tuple(as_tool(names[pair], server, tool) for pair, tool in listed.items() if pair[0] == server)
+        for server in known
+    }
+
+
+def as_tool(name: str, server: str, tool: Listed) -> Tool:
     """Return a tool as the model is offered it."""
     return Tool(
         name=name,
-        server=connection.name,
+        server=server,
         original=tool.original,
         title=tool.title,
         description=tool.description,
