@@ -86,7 +86,7 @@ async def test_tools_are_known_at_once_from_last_time_and_a_call_waits_for_its_s
         assert status_of(box, "slow").state == "ready"
 
 
-async def test_a_sleeping_server_is_waited_for_only_so_long_and_not_at_all_if_its_tools_are_known(tmp_path: Path) -> None:
+async def test_a_sleeping_server_is_waited_for_for_a_while_or_not_at_all_if_it_is_known(tmp_path: Path) -> None:
     known, new = bare("starts-slowly", "0.5"), bare("starts-slowly", "600")
     async with opened(tmp_path, known=known):
         await until(lambda: list((tmp_path / "manifests").glob("*.json")))
