@@ -24,7 +24,7 @@ from orchestrator.events import (
 )
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
-from orchestrator.messages import Text
+from orchestrator.messages import Answer, Text
 from orchestrator.models.scripted import Line, ScriptedModel, says
 from orchestrator.policy.rules import Policy, Rule
 from orchestrator.ports import Desk
@@ -63,6 +63,7 @@ async def lived(
         return turn.Crew(model, toolbox, gate, HumanDesk(journal), lambda past, tools: plan(past, tools, settings))
 
     people = Conversations(store, feed, crew, keep=given.append)
+    where = ""
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             people.engine = LocalEngine(tasks, people.run_turn)
@@ -95,7 +96,7 @@ def no(call_id: str, note: str = "") -> ApprovalResolved:
     return ApprovalResolved(call_id=call_id, allowed=False, note=note)
 
 
-async def written(step: Line, *before: DurableEvent, result, late: DurableEvent | None = None) -> Cassette:
+async def written(step: Answer, *before: DurableEvent, result, late: DurableEvent | None = None) -> Cassette:
     """Return a turn of one call as a store got it."""
     store = MemoryStore()
     await store.create("c")

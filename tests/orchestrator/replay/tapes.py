@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from orchestrator import turn
 from orchestrator.conversations import failed_by
 from orchestrator.errors import ModelCut, OrchestratorError
-from orchestrator.events import EVENT, DurableEvent, Recorded, TurnFinished, TurnStarted
+from orchestrator.events import EVENT, DurableEvent, Recorded, TurnEnd, TurnFinished, TurnStarted
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Answer, Call, Message, Text, Usage
@@ -90,7 +90,8 @@ def plans(draw: st.DrawFn) -> TurnPlan:
         ids += [one.id for one in calls]
         steps.append(asks(calls, draw(st.sampled_from(["", "Let me see."]))))
     steps.append(draw(st.sampled_from(LAST)))
-    end = st.sampled_from(["cancelled", "failed", "limit"]).map(lambda reason: TurnFinished(reason=reason, code="x"))
+    reasons: list[TurnEnd] = ["cancelled", "failed", "limit"]
+    end = st.sampled_from([TurnFinished(reason=reason, code="x") for reason in reasons])
     return TurnPlan(
         script=steps,
         refuse=frozenset(draw(st.sets(st.sampled_from(ids), max_size=2)) if ids else ()),
