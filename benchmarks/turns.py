@@ -30,6 +30,7 @@ from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Answer, Call, Request, Text
 from orchestrator.models.claude import ClaudeModel
+from orchestrator.models.endpoints import Endpoint
 from orchestrator.models.scripted import asks, says
 from orchestrator.policy.rules import Policy, rules_of
 from orchestrator.ports import Emit, Model
@@ -84,7 +85,7 @@ async def steps() -> None:
         words = (await process.stdout.receive()).decode().split()
         url = next(word for word in words if word.startswith("http")).rstrip(".")
         bare = anthropic.AsyncAnthropic(base_url=url, api_key="k", max_retries=0)
-        ours = ClaudeModel(base_url=url, api_key="k")
+        ours = ClaudeModel(Endpoint(base_url=url, api_key="k"))
 
         async def bare_step() -> None:
             async with bare.beta.messages.stream(

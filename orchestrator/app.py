@@ -25,6 +25,7 @@ from orchestrator.journal import Journal
 from orchestrator.messages import Request, Tool
 from orchestrator.models.breaking import BreakingModel
 from orchestrator.models.claude import ClaudeModel, has_credentials
+from orchestrator.models.endpoints import Endpoint
 from orchestrator.models.fallback import FallbackModel
 from orchestrator.models.limiting import LimitingModel, RateLimits
 from orchestrator.models.retrying import RetryingModel
@@ -78,7 +79,7 @@ async def open_app(config: Config, *, env: Mapping[str, str]) -> AsyncGenerator[
         stack.push_async_callback(store.close)
         endpoint, simulated = await choose_endpoint(config, env, stack)
         limits = RateLimits(config.model.requests_per_minute, config.model.tokens_per_minute)
-        claude = sign_in(endpoint, env, simulated, limits)
+        claude = sign_in(config, endpoint, env, simulated, limits)
         stack.push_async_callback(claude.close)
         toolbox = await stack.enter_async_context(
             open_toolbox(
@@ -126,18 +127,28 @@ def nobody(journal: Journal) -> turn.Crew:
 async def choose_endpoint(config: Config, env: Mapping[str, str], stack: AsyncExitStack) -> tuple[str, bool]:
     """Return where the model is asked (empty: the provider's own address), and whether that is the simulator."""
     endpoint = config.model.base_url or env.get("ANTHROPIC_BASE_URL", "")
-    if endpoint or has_credentials(env):
+    if endpoint or has_credentials(env) or config.model.provider != "anthropic":
         return endpoint, False
     from simulator.serving import Settings, running
 
     return await stack.enter_async_context(running(Settings())), True
 
 
-def sign_in(endpoint: str, env: Mapping[str, str], simulated: bool, limits: RateLimits) -> ClaudeModel:
+def sign_in(config: Config, endpoint: str, env: Mapping[str, str], simulated: bool, limits: RateLimits) -> ClaudeModel:
     """Return the model's client: it signs with what the SDK finds in the environment, or not at all."""
     if simulated:
-        return ClaudeModel(base_url=endpoint, api_key="simulator", heard=limits.heard)
-    return ClaudeModel(base_url=endpoint or None, signed=has_credentials(env), heard=limits.heard)
+        return ClaudeModel(Endpoint(base_url=endpoint, api_key="simulator"), limits.heard)
+    model = config.model
+    clouds = model.provider != "anthropic"  # they sign in as their own tools do
+    where = Endpoint(
+        provider=model.provider,
+        base_url=endpoint or None,
+        signed=clouds or has_credentials(env),
+        options=model.options,
+        proxy=model.proxy,
+        aiohttp=model.aiohttp,
+    )
+    return ClaudeModel(where, limits.heard)
 
 
 def patient(model: Model, endpoint: str, limits: RateLimits, config: Config) -> Model:

@@ -16,6 +16,7 @@ PACKAGES = ("servers", "simulator", "orchestrator")
 # A room imports only from rows above its own (earlier in this list); rooms of one row do not know each other.
 ROWS: list[set[str]] = [
     {"errors"},
+    {"sheet"},
     {"messages", "config", "logs"},
     {"events", "pricing"},
     {"conversation", "ports", "usage", "exporting"},

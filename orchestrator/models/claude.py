@@ -15,6 +15,7 @@ from orchestrator.errors import ModelCut
 from orchestrator.events import TextDelta, ThinkingDelta, ToolInputDelta
 from orchestrator.messages import Answer, Request
 from orchestrator.models import failures, wire
+from orchestrator.models.endpoints import Endpoint, client
 from orchestrator.ports import Emit
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ CREDENTIALS = (
     "ANTHROPIC_IDENTITY_TOKEN_FILE",
 )
 """Where the SDK looks for a credential, in its order."""
-SILENCE_SECONDS = 120.0
-"""How long nothing at all may come from the provider; it sends pings while a model thinks."""
 
 
 def has_credentials(env: Mapping[str, str]) -> bool:
@@ -38,33 +37,19 @@ def has_credentials(env: Mapping[str, str]) -> bool:
 
 
 class ClaudeModel:
-    """`ports.Model` over `beta.messages.stream`.
-
-    `base_url` is a Messages-API-compatible server, without `/v1`; `api_key` goes out as `Authorization: Bearer`. Both
-    default to what the SDK finds in the environment. Not `signed`, requests go out without a credential. `heard` gets
-    the headers of each answer.
-    """
+    """`ports.Model` over `beta.messages.stream`; `heard` gets the headers of each answer."""
 
     def __init__(
-        self,
-        *,
-        base_url: str | None = None,
-        api_key: str | None = None,
-        signed: bool = True,
-        heard: Callable[[Mapping[str, str]], None] = lambda _: None,
-        silence: float = SILENCE_SECONDS,
+        self, endpoint: Endpoint | None = None, heard: Callable[[Mapping[str, str]], None] = lambda _: None
     ) -> None:
-        self._base_url = base_url
-        self._api_key = api_key
-        self._signed = signed
+        self._endpoint = endpoint or Endpoint()
         self._heard = heard
-        self._silence = silence
         self._sdk: AsyncAnthropic | None = None
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
-        client = self._client()
-        with failures.translated(str(client.base_url)):
-            async with client.beta.messages.stream(**wire.body(request)) as stream:
+        sdk = self._client()
+        with failures.translated(str(sdk.base_url)):
+            async with sdk.beta.messages.stream(**wire.body(request)) as stream:
                 self._heard(stream.response.headers)
                 heard = Heard(emit)
                 async for event in stream:
@@ -80,17 +65,7 @@ class ClaudeModel:
 
     def _client(self) -> AsyncAnthropic:
         if self._sdk is None:
-            import anthropic  # costs about a second, so not before the first question
-            import httpx2
-
-            unsigned: Any = {} if self._signed else {"Authorization": anthropic.omit}
-            self._sdk = anthropic.AsyncAnthropic(
-                api_key=self._api_key,
-                base_url=self._base_url,
-                max_retries=0,
-                timeout=httpx2.Timeout(self._silence, connect=10.0),
-                default_headers=unsigned,
-            )
+            self._sdk = client(self._endpoint)
         return self._sdk
 
 

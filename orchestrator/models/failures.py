@@ -19,6 +19,9 @@ from orchestrator.errors import (
 if TYPE_CHECKING:
     from anthropic import APIStatusError
 
+CLOUDS = {"google", "boto3", "botocore"}
+MALFORMED = (ValueError, AssertionError, AttributeError, TypeError)
+"""What the SDK stumbles with over an answer that is not one."""
 LATER = {"overloaded_error", "rate_limit_error", "api_error", "timeout_error"}
 """Error types that may pass by themselves (docs/api/errors)."""
 
@@ -41,7 +44,11 @@ def translated(endpoint: str) -> Generator[None]:
         raise ModelUnreachable(f"{endpoint} cannot be reached ({type(cause).__name__}).", advice) from error
     except httpx2.TransportError as error:
         raise ModelCut(f"The connection to {endpoint} broke in the middle of the answer.", "Try again.") from error
-    except (ValueError, AssertionError, AttributeError, TypeError) as error:
+    except Exception as error:  # the clouds' libraries have their own trees, and are not there to be imported
+        if type(error).__module__.split(".")[0] in CLOUDS:
+            raise ModelRefusedKey(f"{endpoint}: {error}", "Sign in with the cloud's own tool.") from error
+        if not isinstance(error, MALFORMED):
+            raise
         advice = "Check that ANTHROPIC_BASE_URL is a Messages API."
         raise ModelCut(f"{endpoint} answered with something that is not the Messages API.", advice) from error
 

@@ -12,6 +12,7 @@ from orchestrator.conversation import fold
 from orchestrator.events import AnswerRetried, StepFinished, ToolStarted, TurnFinished
 from orchestrator.messages import Text
 from orchestrator.models.claude import ClaudeModel
+from orchestrator.models.endpoints import Endpoint
 from orchestrator.models.retrying import RetryingModel
 from orchestrator.ports import Desk
 from simulator.faults import PASS, STATUSES, STREAMED, Fault
@@ -52,7 +53,7 @@ async def test_what_passes_by_itself_is_asked_again_and_the_turn_completes(fault
 
     faults = (PASS, fault) if later else (fault,)
     async with running(Settings(faults=faults)) as url:
-        claude = ClaudeModel(base_url=url, api_key="k", silence=1.0)
+        claude = ClaudeModel(Endpoint(base_url=url, api_key="k", silence=1.0))
         async with house(model=RetryingModel(claude, attempts=6, first_wait=0.01), work=work) as one:
             started = await one.conversations.start_turn(ASK)
             seen = await one.ended(started)
@@ -75,7 +76,7 @@ async def test_what_does_not_pass_ends_the_turn_with_its_reason_and_resuming_com
 ) -> None:
     faults = (PASS, Fault(str(status))) if later else (Fault(str(status)),)
     async with running(Settings(faults=faults)) as url:
-        claude = ClaudeModel(base_url=url, api_key="k")
+        claude = ClaudeModel(Endpoint(base_url=url, api_key="k"))
         async with house(model=RetryingModel(claude, first_wait=0.01)) as one:
             started = await one.conversations.start_turn(ASK)
             last = (await one.ended(started))[-1]
@@ -92,7 +93,7 @@ async def test_what_does_not_pass_ends_the_turn_with_its_reason_and_resuming_com
 
 async def test_patience_ends_and_the_turn_says_why() -> None:
     async with running(Settings(faults=(Fault("529"),) * 20)) as url:
-        claude = ClaudeModel(base_url=url, api_key="k")
+        claude = ClaudeModel(Endpoint(base_url=url, api_key="k"))
         async with house(model=RetryingModel(claude, attempts=3, first_wait=0.01)) as one:
             with anyio.fail_after(20):
                 last = (await one.ended(await one.conversations.start_turn(ASK)))[-1]
