@@ -10,12 +10,14 @@ from typing import Literal
 
 from orchestrator.app import App
 from orchestrator.cli.asking import Asker, AtTerminal, Granted, Unattended
+from orchestrator.cli.granting import Standing
 from orchestrator.cli.greeting import SIMULATED, problems
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.lines import Lines
 from orchestrator.cli.opening import run
 from orchestrator.cli.options import Options
 from orchestrator.cli.outcome import Outcome
+from orchestrator.cli.prompts import EditingLine
 from orchestrator.cli.required import check_required
 from orchestrator.cli.screen import Piece
 from orchestrator.cli.turns import Stage, play
@@ -42,6 +44,8 @@ def ask(options: Options, text: str, resume: str, form: Form) -> int:
         text = sys.stdin.read()
     if not text.strip() and not resume:
         raise UsageError("The message is empty.", 'Say something: orchestrator ask "What is in this folder?"')
+    if options.take_over and (text.strip() or not resume):
+        raise UsageError("--take-over goes on with an open turn.", "Add --resume ID, and no message.")
     work = partial(_ask, options=options, text=text, resume=resume, form=form, interactive=interactive)
     return run(work, options, interactive=interactive)
 
@@ -51,14 +55,16 @@ async def _ask(
 ) -> int:
     writer = _writer(options, form)
     nobody = Unattended()
-    asker: Asker = AtTerminal(Lines(sys.stdin), writer) if interactive else nobody
+    standing = Standing(app.toolbox.tools, app.policy)
+    editor = EditingLine() if writer.live else None
+    asker: Asker = AtTerminal(Lines(sys.stdin), writer, standing, editor) if interactive else nobody
     granted = Granted(options.allow, everything=options.yes)
     tap = _print_event if form == "stream-json" else None
-    stage = Stage(app.conversations, writer, asker, granted, interrupts, nobody.denied, tap)
+    stage = Stage(app.conversations, writer, asker, granted, interrupts, nobody.denied, tap, standing)
     if app.simulated:
         writer.say(SIMULATED, "note")
     await check_required(app)
-    started = await _started(app, text, resume)
+    started = await _started(app, options, text, resume)
     outcome = await play(stage, started)
     servers = problems(app.toolbox.servers())
     if form == "text":
@@ -71,12 +77,12 @@ async def _ask(
     return outcome.exit_code
 
 
-async def _started(app: App, text: str, resume: str) -> Started:
+async def _started(app: App, options: Options, text: str, resume: str) -> Started:
     """Start the turn, or go on with the one that is unfinished if there is nothing new to say."""
     conversation_id = (await app.conversations.find(resume)).id if resume else None
     if text.strip():
-        return await app.conversations.start_turn([Text(text=text.rstrip("\n"))], conversation_id)
-    started = await app.conversations.resume(conversation_id) if conversation_id else None
+        return await app.conversations.start_turn([Text(text=text.rstrip("\n"))], conversation_id, options.model)
+    started = await app.conversations.resume(conversation_id, options.take_over) if conversation_id else None
     if started is None:
         raise UsageError(f"Nothing is unfinished in conversation {conversation_id}.", "Add a message to go on.")
     return started

@@ -6,27 +6,36 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import Literal, Protocol, cast
 from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
 from orchestrator.cli.cleaning import clean, one_line
 from orchestrator.cli.fields import Field, NotAnAnswer, fields_of
+from orchestrator.cli.granting import NOTHING_STANDS, SCOPES, Standing
 from orchestrator.cli.lines import Lines
+from orchestrator.cli.prompts import Editor
 from orchestrator.cli.writer import Writer
 from orchestrator.events import ApprovalRequested, QuestionAsked
+from orchestrator.policy.rules import Rule
 
-NOBODY = "(automatic: there is no terminal, so nobody could be asked; `--allow {tool}` lets it run)"
+NOBODY = "there is no terminal, so nobody could be asked; `--allow {tool}` lets it run."
 SHOWN_LINES = 12
+OURSELVES = "orchestrator"
+"""The server of questions that the turn itself asks."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a call may run; `note` is for the model."""
+    """Whether a call may run; `note` is for the model, a `rule` for the calls to come."""
 
     allowed: bool
     note: str = ""
+    arguments: dict[str, JsonValue] | None = None
+    """What the user made of the arguments; None if they are as they were."""
+    rule: Rule | None = None
+    by: Literal["user", "automatic"] = "user"
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class Unattended:
     async def decide(self, request: ApprovalRequested) -> Decision:
         """Refuse, and tell the model why and the user how to allow it."""
         self.denied.append(request.tool)
-        return Decision(False, NOBODY.format(tool=request.tool))
+        return Decision(False, NOBODY.format(tool=request.tool), by="automatic")
 
     async def answer(self, question: QuestionAsked) -> Reply:
         """Decline."""
@@ -80,30 +89,83 @@ class Unattended:
 class AtTerminal:
     """Somebody sits there. Everything that others wrote is cleaned before it is shown."""
 
-    def __init__(self, lines: Lines, writer: Writer) -> None:
+    def __init__(
+        self, lines: Lines, writer: Writer, standing: Standing = NOTHING_STANDS, editor: Editor | None = None
+    ) -> None:
         self._lines = lines
         self._writer = writer
+        self._standing = standing
+        self._editor = editor
 
     async def decide(self, request: ApprovalRequested) -> Decision:
-        """Show who, what and why, and wait for yes or no. An empty line is no answer; the end of input is a no."""
+        """Show who, what and why, and wait for a decision. An empty line is none; the end of input is a no."""
         self._writer.say("\n" + approval_block(request))
+        offers = self._standing.offers(request)
         while True:
-            said = await self._ask("  [y] once  [n] no, and tell why  [d] all details: ")
-            word, _, rest = ("n" if said is None else said.strip()).partition(" ")
-            match word.lower():
-                case "y" | "yes":
-                    return Decision(True)
-                case "n" | "no":
-                    note = rest.strip() or (await self._ask("  Why (for the model; Enter for no reason): ") or "")
-                    return Decision(False, note.strip())
-                case "d":
-                    self._writer.say(clean(json.dumps(request.arguments, indent=2, ensure_ascii=False)))
-                case _:
-                    pass
+            said = await self._ask(keys_row(offers))
+            if decision := await self._obeyed("n" if said is None else said.strip(), request, offers):
+                return decision
+
+    async def _obeyed(self, said: str, request: ApprovalRequested, offers: Mapping[str, Rule]) -> Decision | None:
+        """Return the decision that was typed, or None if there is none yet."""
+        word, _, rest = said.partition(" ")
+        if word in offers:
+            rule = await self._scoped(offers[word])
+            return Decision(rule.effect == "allow", rule=rule) if rule else None
+        match word.lower() if word != "N" else word:
+            case "y" | "yes":
+                return Decision(True)
+            case "n" | "no":
+                note = rest.strip() or (await self._ask("  Why (for the model; Enter for no reason): ") or "")
+                return Decision(False, note.strip())
+            case "e":
+                arguments = await self._edited(request)
+                return None if arguments is None else Decision(True, arguments=changed(request, arguments))
+            case "d":
+                self._writer.say(clean(json.dumps(request.arguments, indent=2, ensure_ascii=False)))
+            case _:
+                pass
+        return None
+
+    async def _scoped(self, rule: Rule) -> Rule | None:
+        """Show the very rule that would be kept, for each scope, and return the chosen one."""
+        rules = {key: rule.model_copy(update={"scope": scope}) for key, (scope, _) in SCOPES.items()}
+        self._writer.say("  The rule to keep:")
+        for key, one in rules.items():
+            self._writer.say(f"    [{key}] {one_line(str(one), 200)}  {SCOPES[key][1]}")
+        said = await self._ask("  [s] this session  [f] this folder  [a] always  [Enter] none of them: ")
+        return rules.get((said or "").strip().lower())
+
+    async def _edited(self, request: ApprovalRequested) -> dict[str, JsonValue] | None:
+        """Return the arguments as the user wants them, or None if they are left alone."""
+        text = editable(request.arguments)
+        while (said := await self._edit(text)) is not None and said.strip():
+            try:
+                arguments = arguments_of(said)
+            except NotAnAnswer as wrong:
+                self._writer.say(f"  {one_line(str(wrong), 200)}")
+            else:
+                faults = self._standing.faults(request, arguments)
+                if not faults:
+                    return arguments
+                for fault in faults:
+                    self._writer.say(f"  {one_line(fault, 200)}")
+            text = said
+        return None
+
+    async def _edit(self, text: str) -> str | None:
+        if self._editor:
+            self._writer.say("  The arguments, as one line of JSON (Ctrl-C leaves them):")
+            return await self._editor.edit("  ", text)
+        self._writer.say(f"  {text}")
+        return await self._ask("  The arguments, as one line of JSON (Enter leaves them): ")
 
     async def answer(self, question: QuestionAsked) -> Reply:
         """Ask field by field; nothing goes to the server before the last one is answered."""
         server = one_line(question.server, 40)
+        if question.server == OURSELVES:
+            self._writer.say(f"\n? {clean(question.text).strip()}")
+            return Reply({}) if await self._agreed("  [y] yes  [n] no: ") else Reply()
         self._writer.say(f"\n? {server} asks: {clean(question.text).strip()}")
         if question.url:
             return await self._answer_url(question.url)
@@ -148,6 +210,44 @@ class AtTerminal:
         if said is not None:  # Enter has ended the line
             self._writer.answered()
         return said
+
+
+def keys_row(offers: Mapping[str, Rule]) -> str:
+    """Return what may be typed, as a prompt."""
+    words = {"t": "this tool", "r": "this server's read-only tools", "s": "this server"}
+    wider = [f"[{key}] {words[key]}" for key in words if key in offers]
+    never = ["[N] never"] if "N" in offers else []
+    first = "  ".join(["  [y] once", *wider])
+    return first + "\n  " + "  ".join(["[e] edit arguments", "[n] deny, and say why", *never, "[d] all details: "])
+
+
+def editable(arguments: Mapping[str, JsonValue]) -> str:
+    """Return the arguments as one line of JSON in which nothing is hidden."""
+    text = json.dumps(arguments, ensure_ascii=False)
+    return text if clean(text) == text else json.dumps(arguments)
+
+
+def arguments_of(text: str) -> dict[str, JsonValue]:
+    """Return the arguments that a line of JSON holds. Raises `NotAnAnswer`."""
+
+    def no_number(name: str) -> None:
+        raise NotAnAnswer(f"{name} is not JSON.")
+
+    try:
+        values: object = json.loads(text, parse_constant=no_number)
+        json.dumps(values, ensure_ascii=False).encode()
+    except json.JSONDecodeError as wrong:
+        raise NotAnAnswer(f"This is not JSON: {wrong.msg}, at character {wrong.pos + 1}.") from None
+    except (UnicodeEncodeError, RecursionError):
+        raise NotAnAnswer("This JSON holds half a character, or is nested too deeply.") from None
+    if not isinstance(values, dict):
+        raise NotAnAnswer('The arguments are one object: {"name": value, …}.')
+    return cast("dict[str, JsonValue]", values)
+
+
+def changed(request: ApprovalRequested, arguments: dict[str, JsonValue]) -> dict[str, JsonValue] | None:
+    """Return the arguments if they are not the model's own."""
+    return None if arguments == request.arguments else arguments
 
 
 def approval_block(request: ApprovalRequested) -> str:

@@ -6,6 +6,7 @@ import difflib
 import os
 import re
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -13,19 +14,21 @@ from importlib.metadata import version
 from orchestrator.app import App
 from orchestrator.cli import lists
 from orchestrator.cli.asking import Asker, AtTerminal, Granted, Unattended
-from orchestrator.cli.greeting import greeting, problems
+from orchestrator.cli.cleaning import clean
+from orchestrator.cli.granting import Standing
+from orchestrator.cli.greeting import answering, greeting, problems
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.lines import Lines
-from orchestrator.cli.opening import run
+from orchestrator.cli.opening import check_model, run
 from orchestrator.cli.options import Options
 from orchestrator.cli.outcome import DONE, INTERRUPTED, PERMISSION
-from orchestrator.cli.prompts import EditingPrompt, LinePrompt, Prompt
+from orchestrator.cli.prompts import EditingLine, EditingPrompt, LinePrompt, Prompt
 from orchestrator.cli.required import check_required
 from orchestrator.cli.transcript import transcript
 from orchestrator.cli.turns import Stage, play
 from orchestrator.cli.writer import TerminalWriter, Writer
 from orchestrator.conversations import Started
-from orchestrator.errors import Conflict, UsageError
+from orchestrator.errors import ConfigError, Conflict, NotFound, UsageError
 from orchestrator.messages import Text
 
 FIRST_LOOK, FIRST_TIME = 0.1, 1.9
@@ -33,12 +36,19 @@ FIRST_LOOK, FIRST_TIME = 0.1, 1.9
 HELP = """\
 /servers  how the servers are doing       /tools  what the model may call
 /new      start another conversation      /retry  go on with what was left unfinished
+/resume   go on with a conversation: /resume [ID], the last one that did not finish if none is named
+/model    who is asked from now on: /model fast|deep|default|NAME
 /quit     leave (Ctrl-D too)              Ctrl-C  stop the turn; again: leave"""
-COMMAND = re.compile(r"/([a-z]+)\s*")
+COMMAND = re.compile(r"/([a-z]+)\s*|/(model|resume)\s+(\S+)\s*")
+KNOWN = ("help", "servers", "tools", "new", "retry", "resume", "model", "quit")
+RECENT = 20
+"""How many conversations are looked through for one that did not finish."""
 
 
 def chat(options: Options, resume: str) -> int:
     """Talk until the user leaves or input ends, and return the exit code."""
+    if options.take_over and not resume:
+        raise UsageError("--take-over goes on with an open turn.", "Add --resume ID.")
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     return run(
         partial(_chat, options=options, resume=resume, interactive=interactive), options, interactive=interactive
@@ -50,16 +60,18 @@ async def _chat(app: App, interrupts: Interrupts, *, options: Options, resume: s
     writer = Writer(sys.stdout) if plain else TerminalWriter(sys.stdout)
     lines = Lines(sys.stdin)
     nobody = Unattended()
-    asker: Asker = AtTerminal(lines, writer) if interactive else nobody
+    standing = Standing(app.toolbox.tools, app.policy)
+    editor = EditingLine() if writer.live else None
+    asker: Asker = AtTerminal(lines, writer, standing, editor) if interactive else nobody
     granted = Granted(options.allow, everything=options.yes)
-    stage = Stage(app.conversations, writer, asker, granted, interrupts, nobody.denied)
+    stage = Stage(app.conversations, writer, asker, granted, interrupts, nobody.denied, standing=standing)
     if not interactive or plain:
         prompt: Prompt = LinePrompt(lines, writer if interactive else None)
     else:
         prompt = EditingPrompt(app.config.data_dir / "history")
-    talk = _Chat(app, stage, prompt, interactive=interactive)
+    talk = _Chat(app, stage, prompt, interactive=interactive, model=options.model)
     try:
-        return await talk.run(resume)
+        return await talk.run(resume, take_over=options.take_over)
     finally:
         if interrupts.left or talk.interrupted:
             talk.hint()
@@ -71,17 +83,21 @@ class _Chat:
     stage: Stage
     prompt: Prompt
     interactive: bool
+    model: str = ""
+    """Which model the user chose here; empty: the conversation's, or the config's."""
     conversation_id: str | None = None
     interrupted: bool = False
     code: int = DONE
     _reported: set[str] = field(default_factory=set[str])
 
-    async def run(self, resume: str) -> int:
+    async def run(self, resume: str, *, take_over: bool = False) -> int:
         await self._servers_started()
-        self._say("\n".join(greeting(self.app, version("mcp-orchestrator"))))
+        self._say("\n".join(greeting(self.app, version("mcp-orchestrator"), self.model)))
         self._report_servers()
         if resume:
-            await self._resume((await self.app.conversations.find(resume)).id)
+            await self._resume((await self.app.conversations.find(resume)).id, take_over=take_over)
+        elif self.interactive:
+            await self._offer()
         while (text := await self._next()) is not None:
             if text.strip() and not await self._obey(text.strip()):
                 break
@@ -109,7 +125,7 @@ class _Chat:
     async def _obey(self, text: str) -> bool:
         """Obey a command or send a message; return whether to go on."""
         word = COMMAND.fullmatch(text)
-        match word[1] if word else "":
+        match (word[1] or word[2]) if word else "":
             case "quit" | "exit":
                 return False
             case "help":
@@ -123,9 +139,12 @@ class _Chat:
                 self._say("· A new conversation begins with your next message.")
             case "retry":
                 await self._retry()
+            case "resume":
+                await self._tried(self._found(word[3] if word else ""))
+            case "model":
+                await self._tried(self._choose(word[3] if word else ""))
             case unknown if unknown and self.interactive:
-                known = ["help", "servers", "tools", "new", "retry", "quit"]
-                near = difflib.get_close_matches(unknown, known, n=1)
+                near = difflib.get_close_matches(unknown, KNOWN, n=1)
                 self._say(f"! There is no /{unknown}." + (f" Did you mean /{near[0]}?" if near else " See /help."))
             case _:
                 await self._send(text)
@@ -134,14 +153,44 @@ class _Chat:
     async def _send(self, text: str) -> None:
         await check_required(self.app)
         self._report_servers()
+        await self._tried(self._started(text))
+
+    async def _started(self, text: str) -> None:
+        await self._play(await self.app.conversations.start_turn([Text(text=text)], self.conversation_id, self.model))
+
+    async def _tried(self, work: Coroutine[None, None, None]) -> None:
+        """Do it; what cannot be done is said, and a person may try something else."""
         try:
-            started = await self.app.conversations.start_turn([Text(text=text)], self.conversation_id)
-        except (UsageError, Conflict) as refusal:
+            await work
+        except (UsageError, Conflict, NotFound, ConfigError) as refusal:
             if not self.interactive:
                 raise
-            self._say(f"! {refusal}")
-            return
-        await self._play(started)
+            self._say(clean(f"! {refusal}"))
+
+    async def _choose(self, name: str | None) -> None:
+        """Ask another model from the next message on."""
+        if name:
+            check_model(self.app.config, name)
+            self.model = self.app.model if name == "default" else name
+        self._say(f"· {'From now on' if name else 'Now'} {answering(self.app, self.model)} is asked.")
+
+    async def _offer(self) -> None:
+        """Say that a turn did not finish, if the process that ran it is no more; one that lives is only mentioned."""
+        head = next((head for head in await self.app.conversations.heads(RECENT) if head.open_turn), None)
+        if head and self.app.conversations.elsewhere(head):
+            self._say(f"· {head.id} is at work in another window.")
+        elif head:
+            self._say(f"· The last turn in {head.id} did not finish: `/resume` goes on with it.")
+
+    async def _found(self, name: str | None) -> None:
+        """Go on with a conversation: the named one, or the last that is unfinished and at work nowhere."""
+        conversations = self.app.conversations
+        if name:
+            return await self._resume((await conversations.find(name)).id)
+        heads = [head for head in await conversations.heads(RECENT) if head.open_turn]
+        if dead := next((head for head in heads if not conversations.elsewhere(head)), None):
+            return await self._resume(dead.id)
+        return self._say("· Nothing is unfinished.")
 
     async def _retry(self) -> None:
         started = await self.app.conversations.resume(self.conversation_id) if self.conversation_id else None
@@ -150,12 +199,12 @@ class _Chat:
             return
         await self._play(started)
 
-    async def _resume(self, conversation_id: str) -> None:
+    async def _resume(self, conversation_id: str, *, take_over: bool = False) -> None:
         """Show what was said so far, and go on with what is unfinished."""
         self.conversation_id = conversation_id
         events = await self.app.conversations.events(conversation_id)
         self._say("\n".join(transcript(events)))
-        if started := await self.app.conversations.resume(conversation_id):
+        if started := await self.app.conversations.resume(conversation_id, take_over):
             await self._play(started)
 
     async def _play(self, started: Started) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.app import App
 from orchestrator.cli.cleaning import clean, one_line
+from orchestrator.cli.opening import KINDS
 from orchestrator.cli.rows import duration, plural
 from orchestrator.ports import ServerStatus
 
@@ -15,25 +16,27 @@ NAMED = 2
 """Up to so many servers that are starting are named; of more only their number is said."""
 
 
-def greeting(app: App, version: str) -> list[str]:
+def greeting(app: App, version: str, model: str = "") -> list[str]:
     """Return the start screen: who answers, the servers, one hint."""
     tools = len(app.toolbox.tools())
     parts = [servers_line(app.toolbox.servers()), f"{tools} tool{plural(tools)}"]
     if app.config.origin != "built-in":
         parts.append(f"from {one_line(app.config.source, 40)}")
     return [
-        f"orchestrator {version} · {answering(app)}",
+        f"orchestrator {version} · {answering(app, model)}",
         *([SIMULATED] if app.simulated else []),
         " · ".join(parts),
         "Type a message. /help shows what else, Ctrl-C stops a turn.",
     ]
 
 
-def answering(app: App) -> str:
-    """Return which model answers, and where."""
+def answering(app: App, model: str = "") -> str:
+    """Return which model answers, and where; `model` is the one that the user chose."""
     if app.simulated:
-        return "simulator"
-    return f"{one_line(app.model)} at {one_line(app.endpoint or 'api.anthropic.com')}"
+        return f"simulator as {one_line(model)}" if model else "simulator"
+    kind = getattr(app.config.model, model) if model in KINDS else ""
+    name = f"{one_line(kind)} ({model})" if kind else one_line(model or app.model)
+    return f"{name} at {one_line(app.endpoint or 'api.anthropic.com')}"
 
 
 def servers_line(servers: Sequence[ServerStatus]) -> str:

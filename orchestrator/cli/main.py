@@ -8,85 +8,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import Literal
 
 import click
 
-if TYPE_CHECKING:
-    from orchestrator.cli.options import Options
-
-Command = TypeVar("Command", bound=Callable[..., object])
-
-
-class Doors(click.Group):
-    """The group whose default command is `chat`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `chat` in front when no command is named."""
-        asks = {"--help", "-h", "--version"}
-        if not (args and not args[0].startswith("-")) and not asks & set(args) and not set(self.commands) & set(args):
-            args = ["chat", *args]
-        return super().parse_args(ctx, args)
-
-
-def everywhere(command: Command) -> Command:
-    """Add the options that every command has, and the group too: they may stand before or behind the command."""
-    path = click.Path(path_type=Path, dir_okay=False)
-    config = click.option("--config", type=path, expose_value=False, callback=_shared, help="Read this file only.")
-    verbose = click.option(
-        "--verbose", is_flag=True, expose_value=False, callback=_shared, help="Write the log to stderr as well."
-    )
-    return config(verbose(command))
-
-
-def opening(command: Command) -> Command:
-    """Add the option of every command that obeys the config: it may start programs."""
-    trust = click.option(
-        "--trust", is_flag=True, expose_value=False, callback=_shared, help="Trust this folder's config file as it is."
-    )
-    return everywhere(trust(command))
-
-
-def talking(command: Command) -> Command:
-    """Add the options of the commands that run turns."""
-    added = [
-        click.option("--model", metavar="NAME", help="Ask this model.", expose_value=False, callback=_shared),
-        click.option("--yes", is_flag=True, expose_value=False, callback=_shared, help="Allow what would be asked."),
-        click.option(
-            "--allow", multiple=True, metavar="GLOB", expose_value=False, callback=_shared,
-            help="Allow these tools instead of asking, e.g. 'files__*'. Repeatable.",
-        ),
-        click.option(
-            "--deny", multiple=True, metavar="GLOB", expose_value=False, callback=_shared,
-            help="Never run these tools. Repeatable.",
-        ),
-        click.option(
-            "--wait", type=click.FloatRange(min=0), metavar="SECONDS", expose_value=False, callback=_shared,
-            help="How long a message waits for servers that are starting.",
-        ),
-        click.option(
-            "--plain", is_flag=True, expose_value=False, callback=_shared, help="No colour, no control codes."
-        ),
-    ]  # fmt: skip
-    for option in reversed(added):
-        command = option(command)
-    return opening(command)
-
-
-def _shared(ctx: click.Context, parameter: click.Parameter, value: object) -> None:
-    """Collect an option that was given, wherever it stood."""
-    given = cast("dict[str, object]", ctx.ensure_object(dict))
-    if value and parameter.name:
-        given[parameter.name] = value
-
-
-def _options() -> Options:
-    """Return the collected options."""
-    from orchestrator.cli.options import Options
-
-    return Options(**cast("dict[str, Any]", click.get_current_context().find_root().ensure_object(dict)))
+from orchestrator.cli.doors import Doors, everywhere, opening, options, talking
+from orchestrator.cli.groups import conversations, policy, usage
 
 
 @click.group(cls=Doors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -106,7 +35,7 @@ def chat(resume: str) -> int:
     """Talk, turn by turn. Lines on a pipe are messages."""
     from orchestrator.cli.chat import chat
 
-    return chat(_options(), resume)
+    return chat(options(), resume)
 
 
 @program.command()
@@ -119,33 +48,7 @@ def ask(text: str, resume: str, form: Literal["json", "stream-json"] | None) -> 
     """Ask once: TEXT, or what comes on stdin. The answer goes to stdout, all else to stderr."""
     from orchestrator.cli.ask import ask
 
-    return ask(_options(), text, resume, form or "text")
-
-
-@program.group()
-def conversations() -> None:
-    """What was said before."""
-
-
-@conversations.command("list")
-@everywhere
-@click.option("--limit", default=50, show_default=True, help="How many, last touched first.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
-def list_conversations(limit: int, as_json: bool) -> int:
-    """List the conversations."""
-    from orchestrator.cli.lists import list_conversations
-
-    return list_conversations(_options(), limit=limit, as_json=as_json)
-
-
-@conversations.command("show")
-@everywhere
-@click.argument("name", metavar="ID")
-def show_conversation(name: str) -> int:
-    """Show one conversation; ID may be the first letters of its id, or `last`."""
-    from orchestrator.cli.lists import show_conversation
-
-    return show_conversation(_options(), name)
+    return ask(options(), text, resume, form or "text")
 
 
 @program.command()
@@ -155,7 +58,7 @@ def servers(as_json: bool) -> int:
     """Start the servers and show how each of them does."""
     from orchestrator.cli.lists import servers
 
-    return servers(_options(), as_json=as_json)
+    return servers(options(), as_json=as_json)
 
 
 @program.command()
@@ -165,7 +68,7 @@ def tools(as_json: bool) -> int:
     """Show what the model may call."""
     from orchestrator.cli.lists import tools
 
-    return tools(_options(), as_json=as_json)
+    return tools(options(), as_json=as_json)
 
 
 @program.group()
@@ -179,7 +82,7 @@ def show_config() -> int:
     """Show the configuration that counts here; secrets stay hidden."""
     from orchestrator.cli.configuring import show
 
-    return show(_options())
+    return show(options())
 
 
 @config.command("check")
@@ -188,7 +91,7 @@ def check_config() -> int:
     """Say whether the configuration can be used, or what is wrong in which line."""
     from orchestrator.cli.configuring import check
 
-    return check(_options())
+    return check(options())
 
 
 @config.command("trust")
@@ -197,7 +100,7 @@ def trust_config() -> int:
     """Trust this folder's config file as it is now."""
     from orchestrator.cli.configuring import trust
 
-    return trust(_options())
+    return trust(options())
 
 
 @program.command()
@@ -216,7 +119,7 @@ def replay(name: str, strict: bool, swaps: tuple[str, ...], model: str, record: 
         raise click.UsageError("--strict, --swap, --model, --record and --save exclude one another.")
     from orchestrator.cli.replaying import Wish, play
 
-    return play(_options(), name, Wish(swaps, model, record, save))
+    return play(options(), name, Wish(swaps, model, record, save))
 
 
 @program.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -234,7 +137,11 @@ def doctor() -> int:
     """Check everything that a turn needs."""
     from orchestrator.cli.doctor import doctor
 
-    return doctor(_options())
+    return doctor(options())
+
+
+for group in (conversations, policy, usage):
+    program.add_command(group)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

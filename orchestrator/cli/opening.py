@@ -13,8 +13,11 @@ from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.options import Options
 from orchestrator.cli.trust import Trust, ensure
 from orchestrator.config import Config, load
+from orchestrator.errors import ConfigError
 from orchestrator.logs import logging_to
 
+KINDS = ("fast", "deep")
+"""Models by what they are for; the config names them."""
 Work = Callable[[App, Interrupts], Awaitable[int]]
 ATTENDED_WAIT, UNATTENDED_WAIT = 2.5, 15.0
 """Seconds that a message waits for servers: a person is not kept waiting, a script not answered without its tools."""
@@ -24,13 +27,20 @@ def configured(options: Options, *, interactive: bool) -> Config:
     """Return the configuration with the options in it. Raises `ConfigError`, also for a file that is not trusted."""
     config = load(options.config, cwd=Path.cwd(), env=os.environ)
     ensure(config, Trust(os.environ), granted=options.trust, interactive=interactive)
-    model = config.model.model_copy(update={"name": options.model}) if options.model else config.model
+    check_model(config, options.model)
     policy = config.policy.model_copy(update={"deny": (*config.policy.deny, *options.deny)})
     wait = options.wait
     if wait is None and "start_seconds" not in config.limits.model_fields_set:
         wait = ATTENDED_WAIT if interactive else UNATTENDED_WAIT
-    limits = config.limits if wait is None else config.limits.model_copy(update={"start_seconds": wait})
-    return config.model_copy(update={"model": model, "policy": policy, "limits": limits})
+    given = {"start_seconds": wait, "max_cost": options.max_cost}
+    limits = config.limits.model_copy(update={name: value for name, value in given.items() if value is not None})
+    return config.model_copy(update={"policy": policy, "limits": limits})
+
+
+def check_model(config: Config, name: str) -> None:
+    """Raise `ConfigError` if `name` is a kind of model (`fast`, `deep`) that the config does not set."""
+    if name in KINDS and not getattr(config.model, name):
+        raise ConfigError(f"{config.source} does not say which model is {name}.", f"Set model.{name}, or name a model.")
 
 
 def run(work: Work, options: Options, *, interactive: bool) -> int:

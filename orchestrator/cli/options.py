@@ -20,3 +20,7 @@ class Options:
     yes: bool = False
     wait: float | None = None
     """Seconds to wait for servers before a message is sent; None: short with a person, longer without."""
+    max_cost: float | None = None
+    """US dollars that one turn may cost; None: what the config says."""
+    take_over: bool = False
+    """Take the turn over from a window that is alive, but does not answer."""

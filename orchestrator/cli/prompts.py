@@ -19,6 +19,14 @@ class Prompt(Protocol):
         ...
 
 
+class Editor(Protocol):
+    """Lets the user change one line."""
+
+    async def edit(self, prompt: str, text: str) -> str | None:
+        """Return what the user made of `text`, or None if it was left."""
+        ...
+
+
 class LinePrompt:
     """Each line is a message. With a writer the prompt is shown there: somebody sees it."""
 
@@ -64,4 +72,18 @@ class EditingPrompt:
                     return text
                 text = text[:-1] + "\n"
         except EOFError:
+            return None
+
+
+class EditingLine:
+    """One line that stands there already and can be changed, at a terminal."""
+
+    async def edit(self, prompt: str, text: str) -> str | None:
+        """Return what the line was when Enter was pressed; None after Ctrl-C or Ctrl-D."""
+        from prompt_toolkit import PromptSession
+
+        session: PromptSession[str] = PromptSession()
+        try:
+            return await session.prompt_async(prompt, default=text, handle_sigint=False)
+        except (EOFError, KeyboardInterrupt):
             return None

@@ -9,7 +9,8 @@ from typing import cast
 from pydantic import JsonValue
 
 from orchestrator.cli.cleaning import one_line
-from orchestrator.messages import Image, Result, Usage, text_of
+from orchestrator.messages import Image, Result, text_of
+from orchestrator.usage import Bill
 
 LONGEST_ARGUMENT = 48
 LONGEST_ARGUMENTS = 100
@@ -95,8 +96,18 @@ def duration(seconds: float) -> str:
     return f"{minutes}m {rest:02}s" if minutes else f"{rest}s"
 
 
-def usage_row(usage: Usage) -> str:
-    """Return the tokens of a turn: `3,412 tokens in (80% from cache), 120 out`."""
-    cached = round(100 * usage.cache_read_tokens / usage.prompt_tokens) if usage.prompt_tokens else 0
+def usage_row(bill: Bill) -> str:
+    """Return the tokens of a turn and what they cost: `3,412 tokens in (80% from cache), 120 out · $0.0021`.
+
+    Without the price of a model there are no dollars; with some of the prices there are at least so many.
+    """
+    cached = round(100 * bill.cache_hits)
     cache = f" ({cached}% from cache)" if cached else ""
-    return f"{usage.prompt_tokens:,} tokens in{cache}, {usage.output_tokens:,} out"
+    least = "at least " if bill.unpriced else ""
+    cost = f" · {least}{money(bill.dollars)}" if bill.dollars else ""
+    return f"{bill.tokens.prompt_tokens:,} tokens in{cache}, {bill.tokens.output_tokens:,} out{cost}"
+
+
+def money(dollars: float) -> str:
+    """Return an amount of US dollars; small ones to a hundredth of a cent."""
+    return f"${dollars:,.2f}" if dollars >= 0.1 else f"${dollars:.4f}"

@@ -9,7 +9,6 @@ from typing import Literal, assert_never
 
 from orchestrator.cli.cleaning import one_line, streamed
 from orchestrator.cli.rows import arguments_row, duration, plural, summary, usage_row
-from orchestrator.conversation import NO_USAGE
 from orchestrator.events import (
     AnswerRetried,
     ApprovalRequested,
@@ -27,7 +26,7 @@ from orchestrator.events import (
     TurnFinished,
     TurnStarted,
 )
-from orchestrator.messages import Usage
+from orchestrator.usage import EMPTY, Bill
 
 Kind = Literal["started", "ok", "failed", "note", "problem", "advice"]
 MARKS: Mapping[Kind, str] = {"started": "●", "ok": "✓", "failed": "✗", "note": "·", "problem": "!", "advice": " "}
@@ -54,7 +53,14 @@ class Row:
         return f"{MARKS[self.kind]} {self.text}"
 
 
-Piece = Words | Row
+@dataclass(frozen=True)
+class Thought:
+    """A piece of what the model thinks, as it comes."""
+
+    text: str
+
+
+Piece = Words | Thought | Row
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,7 @@ class Screen:
     running: dict[str, Running] = field(default_factory=dict[str, Running])
     _spoken: str = ""  # the words of this step that were shown
     _denied: dict[str, str] = field(default_factory=dict[str, str])
-    _usage: Usage = NO_USAGE
+    _bill: Bill = EMPTY
     _steps: int = 0
     _waiting: datetime | None = None  # since when the model is waited for
 
@@ -100,15 +106,16 @@ class Screen:
             case ToolFinished():
                 return [self._finished(event, recorded.at)]
             case ApprovalResolved():
-                if not event.allowed:
-                    self._denied[event.call_id] = event.note
-                return []
+                return self._decided(event)
             case TurnFinished():
                 return self._ended(event, recorded.conversation_id)
             case TurnStarted():
-                self._usage, self._steps, self._spoken = Usage(), 0, ""
+                self._bill, self._steps, self._spoken = EMPTY, 0, ""
                 return []
-            case ThinkingDelta() | ToolInputDelta() | ApprovalRequested() | QuestionAsked() | QuestionAnswered():
+            case ThinkingDelta():
+                text = streamed(event.text)
+                return [Thought(text)] if text and self.live else []
+            case ToolInputDelta() | ApprovalRequested() | QuestionAsked() | QuestionAnswered():
                 return []
             case _:
                 assert_never(event)
@@ -129,14 +136,14 @@ class Screen:
         match recorded.event:
             case TurnStarted() | ToolFinished() | AnswerRetried():
                 return recorded.at
-            case TextDelta() | StepFinished() | TurnFinished():
+            case TextDelta() | ThinkingDelta() | StepFinished() | TurnFinished():
                 return None
             case _:
                 return self._waiting
 
     def _stepped(self, event: StepFinished) -> list[Piece]:
         """The words are complete: show what the stream did not bring, and end the line."""
-        self._usage, self._steps = self._usage + event.usage, event.step
+        self._bill, self._steps = self._bill.with_step(event.model, event.usage), event.step
         whole, self._spoken, spoken = streamed(event.message.text), "", self._spoken
         missing = "" if spoken and not whole.startswith(spoken) else whole[len(spoken) :]
         for call in event.message.calls:
@@ -149,6 +156,18 @@ class Screen:
         self._spoken = ""
         why = one_line(event.why, 160).rstrip(".")
         return [Row("note", f"{why}; asking again in {duration(event.seconds)} (attempt {event.attempt}).{void}")]
+
+    def _decided(self, event: ApprovalResolved) -> list[Piece]:
+        one = self.running.get(event.call_id)
+        if one and event.arguments is not None:
+            self.running[event.call_id] = replace(one, arguments=arguments_row(event.arguments))
+        if not event.allowed:
+            self._denied[event.call_id] = event.note
+        if event.by != "rule":
+            return []
+        verdict = "allowed" if event.allowed else "denied"
+        rule = one_line(event.rule.removeprefix("rule: "), 160)
+        return [Row("note", f"{one.tool if one else 'a call'}  {verdict} by rule: {rule}")]
 
     def _started(self, event: ToolStarted, at: datetime) -> list[Piece]:
         one = replace(self.running.get(event.call_id, Running(one_line(event.tool))), began=at)
@@ -174,7 +193,7 @@ class Screen:
     def _ended(self, event: TurnFinished, conversation_id: str) -> list[Piece]:
         left = [Row("failed", f"{one.tool} {one.arguments}".rstrip() + "  stopped") for one in self.running.values()]
         self.running, self._spoken = {}, ""
-        cost = Row("note", f"{self._steps} step{plural(self._steps)} · {usage_row(self._usage)}")
+        cost = Row("note", f"{self._steps} step{plural(self._steps)} · {usage_row(self._bill)}")
         if event.reason == "done":
             return [*left, cost] if self.live and self._steps else [*left]
         if event.reason == "cancelled":

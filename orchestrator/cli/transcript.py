@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.cli.cleaning import clean, one_line
 from orchestrator.cli.rows import arguments_row, duration, summary, usage_row
-from orchestrator.conversation import NO_USAGE
 from orchestrator.events import (
     ApprovalRequested,
     ApprovalResolved,
@@ -19,7 +18,8 @@ from orchestrator.events import (
     TurnFinished,
     TurnStarted,
 )
-from orchestrator.messages import Call, Usage, text_of
+from orchestrator.messages import Call, text_of
+from orchestrator.usage import EMPTY
 
 
 def transcript(events: Iterable[Recorded]) -> list[str]:
@@ -30,7 +30,7 @@ def transcript(events: Iterable[Recorded]) -> list[str]:
 class _Lines:
     def __init__(self) -> None:
         self._calls: dict[str, Call] = {}
-        self._usage: Usage = NO_USAGE
+        self._bill = EMPTY
 
     def of(self, events: Iterable[Recorded]) -> Iterator[str]:
         for recorded in events:
@@ -47,8 +47,7 @@ class _Lines:
             case ApprovalRequested():
                 yield f"? {self._name(event.call_id)}  asked: {one_line(event.why, 160)}"
             case ApprovalResolved():
-                note = f": {one_line(event.note, 160)}" if event.note else ""
-                yield f"  {'allowed' if event.allowed else 'denied'} by the user{note}"
+                yield from decided(event)
             case ToolStarted():
                 yield f"● {self._what(event.call_id)}  ({one_line(event.why, 160)})"
             case ToolFinished():
@@ -65,7 +64,7 @@ class _Lines:
                 pass
 
     def _stepped(self, event: StepFinished) -> Iterator[str]:
-        self._usage += event.usage
+        self._bill = self._bill.with_step(event.model, event.usage)
         self._calls |= {call.id: call for call in event.message.calls}
         if words := clean(event.message.text).strip():
             yield ""
@@ -74,8 +73,8 @@ class _Lines:
     def _ended(self, event: TurnFinished) -> Iterator[str]:
         if event.reason != "done":
             yield f"! {event.reason}: {one_line(event.detail, 400)}"
-        yield f"· {usage_row(self._usage)}"
-        self._usage = NO_USAGE
+        yield f"· {usage_row(self._bill)}"
+        self._bill = EMPTY
 
     def _name(self, call_id: str) -> str:
         call = self._calls.get(call_id)
@@ -84,6 +83,23 @@ class _Lines:
     def _what(self, call_id: str) -> str:
         call = self._calls.get(call_id)
         return f"{self._name(call_id)} {arguments_row(call.arguments) if call else ''}".rstrip()
+
+
+def decided(event: ApprovalResolved) -> Iterator[str]:
+    """Return who decided about a call, and what else was said with it."""
+    verdict = "allowed" if event.allowed else "denied"
+    note = f": {one_line(event.note, 160)}" if event.note else ""
+    match event.by:
+        case "rule":
+            yield f"  {verdict} by rule: {one_line(event.rule.removeprefix('rule: '), 160)}"
+        case "automatic":
+            yield f"  {verdict} beforehand{note}" if event.allowed else f"  {verdict} automatically{note}"
+        case "user":
+            yield f"  {verdict} by the user{note}"
+            if event.rule:
+                yield f"  rule kept: {one_line(event.rule, 160)}"
+    if event.arguments is not None:
+        yield f"  with the user's arguments: {arguments_row(event.arguments)}"
 
 
 def indented(text: str, first: str) -> list[str]:

@@ -12,12 +12,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from orchestrator.cli.asking import Asker, Decision, Granted
 from orchestrator.cli.cleaning import clean
+from orchestrator.cli.granting import NOTHING_STANDS, Standing
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.outcome import Outcome, Tally
 from orchestrator.cli.screen import Screen
 from orchestrator.cli.writer import Writer
 from orchestrator.conversations import Conversations, Started
-from orchestrator.errors import Conflict
+from orchestrator.errors import ConfigError, Conflict
 from orchestrator.events import (
     ApprovalRequested,
     ApprovalResolved,
@@ -30,6 +31,9 @@ from orchestrator.events import (
 
 TICK = 0.2
 """Seconds between two pictures of the live region."""
+
+RULE_PATIENCE = 1.0
+"""Seconds that a rule, just given, has to answer the calls that it covers; then they are asked after all."""
 
 Ask = ApprovalRequested | QuestionAsked
 
@@ -47,6 +51,8 @@ class Stage:
     """Calls refused because nobody was there to ask, in this turn."""
     tap: Callable[[Recorded], None] | None = None
     """Gets every event as well."""
+    standing: Standing = NOTHING_STANDS
+    """The tools, and the rules that hold."""
 
 
 async def play(stage: Stage, started: Started) -> Outcome:
@@ -63,6 +69,8 @@ class _Play:
         self._tally = Tally(started.conversation_id, started.turn_id, denied=stage.denied)
         self._settled: set[str] = set()  # ids of what was asked and is answered
         self._asking = ""
+        self._news = anyio.Event()  # set when something is settled, and then another one
+        self._ruled = False  # whether a rule was given in this turn
         self._asked_in = anyio.CancelScope()
 
     async def run(self) -> Outcome:
@@ -106,6 +114,8 @@ class _Play:
             self._stage.tap(recorded)
         if settled := settles(recorded):
             self._settled.add(settled)
+            self._news.set()
+            self._news = anyio.Event()
             if settled == self._asking:
                 self._asked_in.cancel()
         self._stage.writer.write(self._screen.feed(recorded))
@@ -120,32 +130,44 @@ class _Play:
         with asks:
             async for ask in asks:
                 self._asking = ask.call_id if isinstance(ask, ApprovalRequested) else ask.question_id
-                if self._asking in self._settled:
+                if await self._answered_meanwhile(ask):
                     continue
                 with anyio.CancelScope() as self._asked_in:
                     await self._answer(ask)
 
+    async def _answered_meanwhile(self, ask: Ask) -> bool:
+        """Whether the question is answered; what a rule of this turn covers is given a moment to be."""
+        if self._ruled and isinstance(ask, ApprovalRequested) and self._stage.standing.allows(ask):
+            with anyio.move_on_after(RULE_PATIENCE):
+                while self._asking not in self._settled:
+                    await self._news.wait()
+        return self._asking in self._settled
+
     async def _answer(self, ask: Ask) -> None:
         """Ask, and record the answer; the turn may be over by then, or in the hands of another process."""
-        try:
-            await self._recorded(ask)
-        except Conflict as late:
-            self._stage.writer.say(clean(str(late)), "problem")
+        while True:
+            try:
+                return await self._recorded(ask)
+            except Conflict as late:
+                return self._stage.writer.say(clean(str(late)), "problem")
+            except ConfigError as unusable:  # the rule cannot be kept, so nothing is decided yet
+                self._stage.writer.say(clean(str(unusable)), "problem")
 
     async def _recorded(self, ask: Ask) -> None:
         conversation_id, conversations = self._started.conversation_id, self._stage.conversations
         if isinstance(ask, ApprovalRequested):
             decision = await self._decided(ask)
-            await conversations.decide(conversation_id, ask.call_id, decision.allowed, decision.note)
-            return
+            answer = decision.allowed, decision.note, decision.arguments, decision.rule, decision.by
+            self._ruled = self._ruled or decision.rule is not None
+            return await conversations.decide(conversation_id, ask.call_id, *answer)
         with self._stage.writer.held():
             reply = await self._stage.asker.answer(ask)
         action = "decline" if reply.values is None else "accept"
-        await conversations.answer(conversation_id, ask.question_id, action, reply.values or {})
+        return await conversations.answer(conversation_id, ask.question_id, action, reply.values or {})
 
     async def _decided(self, request: ApprovalRequested) -> Decision:
         if self._stage.granted.covers(request.tool):
-            return Decision(True)
+            return Decision(True, by="automatic")
         with self._stage.writer.held():
             return await self._stage.asker.decide(request)
 

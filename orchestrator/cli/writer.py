@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Generator, Iterable, Sequence
 from typing import TextIO
 
-from orchestrator.cli.screen import Kind, Piece, Row, Words
+from orchestrator.cli.screen import Kind, Piece, Row, Thought, Words
 
 
 class Writer:
@@ -82,17 +82,25 @@ class Writer:
 
     def _write(self, piece: Piece) -> None:
         together = self._words is self._rows
+        if isinstance(piece, Thought):
+            return self._think(piece.text)
         if isinstance(piece, Words):
-            if self._last is Row and (together or self._spoke):
+            if self._last is Thought:
+                self._end_line()
+            if self._last is Thought or (self._last is Row and (together or self._spoke)):
                 self._words.write("\n")
             self._spoke = True
             self._speak(piece.text)
         else:
             self._end_line()
-            if together and self._last is Words:
+            if together and self._last in (Words, Thought):
                 self._rows.write("\n")
             self._rows.write(self._styled(piece) + "\n")
         self._last = type(piece)
+        return None
+
+    def _think(self, text: str) -> None:
+        """Show what the model thinks; without colour it could be taken for its answer, so it is left out."""
 
     def _speak(self, text: str) -> None:
         self._words.write(text)
@@ -122,6 +130,7 @@ class TerminalWriter(Writer):
         self._console = Console(file=self._rows, highlight=False, markup=False, emoji=False)
         self._wrapping = Wrapping(self._console.width - 1)
         self._drawn = 0
+        self._dim = False
 
     def write(self, pieces: Iterable[Piece]) -> None:
         """Show the pieces above the live region."""
@@ -144,11 +153,27 @@ class TerminalWriter(Writer):
 
     def _speak(self, text: str) -> None:
         self._wrapping.width = self._console.width - 1
-        super()._speak(self._wrapping.feed(text))
+        super()._speak(self._shaded(self._wrapping.feed(text)))
+
+    def _think(self, text: str) -> None:
+        """Show what the model thinks, dimmed."""
+        if self._last is not Thought:
+            self._end_line()
+            if self._last:
+                self._words.write("\n")
+        self._last, self._dim = Thought, True
+        self._speak(text)
 
     def _end_line(self) -> None:
-        super()._speak(self._wrapping.flush())
+        super()._speak(self._shaded(self._wrapping.flush()))
         super()._end_line()
+        self._dim = False
+
+    def _shaded(self, text: str) -> str:
+        """Return the lines dimmed while the model thinks; the ends of lines stay bare."""
+        if not self._dim:
+            return text
+        return "\n".join(f"\x1b[2m{line}\x1b[22m" if line else "" for line in text.split("\n"))
 
     def clear_live(self) -> None:
         """Take the live region away: up and erase, row by row."""

@@ -177,3 +177,15 @@ def test_a_closed_terminal_ends_the_program_and_the_question_comes_back_on_resum
         screen.until("✗ tea__brew kind=assam  stopped", PROMPT)
         screen.type(CTRL_D)
         assert screen.exit_code() == 0
+
+
+def test_an_approval_that_waited_for_a_restart_is_decided_at_once_on_resume(desk: CommandLine) -> None:
+    with terminal(desk) as screen:
+        screen.until(PROMPT)
+        screen.type('/call tea__brew {"kind": "assam"}\r')
+        screen.until("[d] all details: ")
+        screen.process.send_signal(signal.SIGHUP)
+        screen.exit_code()
+    code, out, err = desk.run("ask", "--resume", "last", "--yes")
+    assert code == 0, (out, err)
+    assert "brewed assam" in out

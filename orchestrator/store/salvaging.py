@@ -1,0 +1,178 @@
+"""A damaged history, read event by event into a new file: what is broken is left out, and said to be lost.
+
+Nothing is repeated: a turn that was open, or whose end is lost, is closed as failed, because a call of it may have run
+without a trace.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+from pydantic import ValidationError
+
+from orchestrator.errors import Conflict, NotFound, StoreError
+from orchestrator.events import EVENT, DurableEvent, LiveEvent, TurnFinished, TurnStarted
+from orchestrator.messages import Text, text_of
+from orchestrator.store import migrating, rows
+from orchestrator.store.pages import Pages, Record
+
+LOST_BEGINNING = "(The beginning of this turn was lost when the history was damaged.)"
+LOST_END = (
+    "The end of this turn was lost when the history was damaged. Calls without a result may have had their effect."
+)
+TITLE_LENGTH = 80
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What is missing of a conversation: how many events, and which numbers, first and last of each gap."""
+
+    conversation_id: str
+    events: int
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """What was read. `unreadable` counts records that nobody can tell any more where they belong."""
+
+    conversations: tuple[str, ...]
+    events: int
+    losses: tuple[Loss, ...]
+    unreadable: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """An event that could be read."""
+
+    seq: int
+    turn_id: str
+    at: float
+    event: DurableEvent
+
+
+@dataclass
+class _Wreck:
+    """Everything that was found in the pages."""
+
+    events: dict[str, dict[int, tuple[str, float, str]]] = field(
+        default_factory=dict[str, dict[int, tuple[str, float, str]]]
+    )
+    blobs: dict[str, str] = field(default_factory=dict[str, str])
+    heads: dict[str, tuple[str, int, str]] = field(default_factory=dict[str, tuple[str, int, str]])
+    """Of each conversation: its title, the number of its last event, and the one it was forked from."""
+
+    def sort(self, record: Record) -> None:
+        """Keep a record where it belongs; most are of no interest here."""
+        match record:
+            case (str(name), int(seq), str(turn_id), str(), float() | int() as at, str(body)):
+                self.events.setdefault(name, {})[seq] = (turn_id, float(at), body)
+            case (str(digest), str(body)) if len(digest) == 64:
+                self.blobs[digest] = body
+            case (str(name), str(title), float() | int(), float() | int(), int(seq), int(), str(parent), int()):
+                self.heads[name] = (title, seq, parent)
+            case _:
+                pass
+
+    def of(self, name: str) -> Iterator[Found]:
+        """Return the events of a conversation that can be read, in their order."""
+        keys: set[tuple[str, str]] = set()
+        for seq, (turn_id, at, body) in sorted(self.events.get(name, {}).items()):
+            whole = self.blobs.get(body.removeprefix(rows.BLOB), "") if body.startswith(rows.BLOB) else body
+            try:
+                event = EVENT.validate_json(whole)
+            except ValidationError:
+                continue
+            if not isinstance(event, LiveEvent) and (turn_id, event.key) not in keys:
+                keys.add((turn_id, event.key))
+                yield Found(seq, turn_id, at, event)
+
+
+def salvage(damaged: Path, target: Path) -> Salvaged:
+    """Read what can be read of the history in `damaged` into the new file `target`.
+
+    Raises `NotFound` if there is no such file, `Conflict` if `target` exists, `StoreError` if nothing can be read or
+    the new file cannot be written. The damaged file is not changed.
+    """
+    if not damaged.is_file():
+        raise NotFound(f"There is no file {damaged}.", "Name the damaged history, usually journal.db.")
+    if target.exists():
+        raise Conflict(f"{target} exists already.", "Name a file that does not.")
+    try:
+        wreck, unreadable = read(damaged)
+        names = [name for name in wreck.events if any(True for _ in wreck.of(name))]
+        if not names:
+            raise StoreError(f"No event of a history can be read in {damaged}.", "Look for a copy of it.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with closing(apsw.Connection(str(target))) as database:
+            migrating.migrate(database)
+            database.execute("begin")
+            counts = [write(database, name, list(wreck.of(name)), wreck) for name in names]
+            database.execute("commit")
+    except (OSError, apsw.Error) as failure:
+        raise StoreError(f"{damaged} cannot be salvaged into {target} ({failure}).", "Check both places.") from failure
+    known = {*wreck.heads, *wreck.events}
+    losses = [loss for name in sorted(known) if (loss := lost(name, [one.seq for one in wreck.of(name)], wreck.heads))]
+    return Salvaged(tuple(names), sum(counts), tuple(losses), unreadable)
+
+
+def read(damaged: Path) -> tuple[_Wreck, int]:
+    """Return what the pages of the file hold, and how many records could not be read."""
+    wreck = _Wreck()
+    with closing(Pages(damaged)) as pages:
+        for record in pages.records():
+            wreck.sort(record)
+        return wreck, pages.unreadable
+
+
+def lost(name: str, seqs: Sequence[int], heads: Mapping[str, tuple[str, int, str]]) -> Loss | None:
+    """Return which numbers of a conversation are missing, up to the last that is known of."""
+    last = max([heads[name][1] if name in heads else 0, *seqs])
+    edges = itertools.pairwise([0, *seqs, last + 1])
+    spans = tuple((before + 1, after - 1) for before, after in edges if after > before + 1)
+    missing = sum(end - first + 1 for first, end in spans)
+    return Loss(name, missing, spans) if missing else None
+
+
+def write(database: apsw.Connection, name: str, found: Sequence[Found], wreck: _Wreck) -> int:
+    """Write a conversation with its events, numbered anew without gaps, and return how many were read."""
+    title, _, parent = wreck.heads.get(name, (title_of(found), 0, ""))
+    events = list(mended(found))
+    turns = dict.fromkeys(one.turn_id for one in events)
+    head = (name, title, found[0].at, found[-1].at, len(events), len(turns), parent, 0)
+    database.execute("insert into conversations values (?, ?, ?, ?, ?, ?, ?, ?)", head)
+    for turn_id in turns:
+        sql = "insert into turns (id, conversation_id, status, owner) values (?, ?, 'finished', '')"
+        database.execute(sql, (turn_id, name))
+    for seq, one in enumerate(events, 1):
+        body = rows.stored(database, name, EVENT.dump_json(one.event).decode())
+        row = (name, seq, one.turn_id, one.event.key, one.at, body)
+        database.execute("insert into events values (?, ?, ?, ?, ?, ?)", row)
+        rows.index(database, name, seq, one.event)
+    return len(found)
+
+
+def title_of(found: Iterable[Found]) -> str:
+    """Return the first words of the user."""
+    said = (text_of(one.event.content) for one in found if isinstance(one.event, TurnStarted))
+    return next((text for text in said if text), "")[:TITLE_LENGTH]
+
+
+def mended(found: Iterable[Found]) -> Iterator[Found]:
+    """Return the events so that each turn has a beginning and an end."""
+    for _, group in itertools.groupby(found, key=lambda one: one.turn_id):
+        events = list(group)
+        first, last = events[0], events[-1]
+        if not isinstance(first.event, TurnStarted):
+            beginning = TurnStarted(content=(Text(text=LOST_BEGINNING),))
+            yield Found(first.seq, first.turn_id, first.at, beginning)
+        yield from events
+        if not isinstance(last.event, TurnFinished):
+            end = TurnFinished(reason="failed", detail=LOST_END, code=StoreError.code)
+            yield Found(last.seq, last.turn_id, last.at, end)
