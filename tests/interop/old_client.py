@@ -1,6 +1,6 @@
-"""A client of the Python SDK 1.26, run by the Python of its own venv: `old_client.py '<JSON of command or URL>'`.
+"""A client of the Python SDK 1.26, run by the Python of its own venv: `old_client.py '<JSON>'`.
 
-It writes one JSON object: what it saw of the files server.
+The JSON holds `target` (a command, or a URL) and `calls`. It writes one JSON object: what it saw of the server.
 """
 # pyright: basic, reportMissingImports=false, reportAttributeAccessIssue=false, reportCallIssue=false
 
@@ -23,21 +23,17 @@ async def streams(target):
             yield read, write
 
 
-async def main(target):
+async def main(target, calls):
     async with streams(target) as (read, write), ClientSession(read, write) as session:
         hello = await session.initialize()
         tools = await session.list_tools()
-        read_text = await session.call_tool("fs_read", {"path": "a.txt"})
-        listed = await session.call_tool("fs_list", {"path": "."})
-        missing = await session.call_tool("fs_read", {"path": "missing.txt"})
+        results = [await session.call_tool(name, arguments) for name, arguments in calls]
         seen = {
             "protocol": str(hello.protocolVersion),
             "tools": [tool.name for tool in tools.tools],
-            "text": read_text.content[0].text,
-            "listed": listed.structuredContent,
-            "missing": [missing.isError, missing.content[0].text],
+            "results": [[each.content[0].text, each.structuredContent, each.isError] for each in results],
         }
     sys.stdout.write(json.dumps(seen))
 
 
-asyncio.run(main(json.loads(sys.argv[1])))
+asyncio.run(main(**json.loads(sys.argv[1])))

@@ -1,14 +1,13 @@
-"""The files server, used by the clients that people have: each by stdio and by HTTP."""
+"""Our servers, used by the clients that people have: each by stdio and by HTTP."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import pytest
@@ -16,10 +15,12 @@ from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, TextContent
 
 from benchmarks.foreign import Missing, node, npm_package, npm_program, python_of
+from tests.interop import stories
+from tests.interop.stories import Story
+from tests.journeys.stage import pages
 from tests.servers.suite.running import HOUSE, PATIENCE, served
 
 HERE = Path(__file__).parent
-TEXT = "Ünïcödé — first line\nsecond line\n"
 Target = str | list[str]
 """A URL, or the command of a stdio server."""
 T = TypeVar("T")
@@ -35,22 +36,31 @@ def foreign(get: Callable[..., T], *names: str) -> T:
         pytest.skip(str(missing))
 
 
-@pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+@pytest.fixture(scope="module", params=["files", "database", "fetch"])
+def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Story]:
     folder = tmp_path_factory.mktemp("served")
-    (folder / "a.txt").write_text(TEXT, encoding="utf-8")
-    return [sys.executable, "-m", "servers.files", str(folder)]
+    if request.param != "fetch":
+        yield {"files": stories.files, "database": stories.database}[request.param](folder)
+        return
+    (folder / "page.html").write_text('<meta charset="utf-8"><p>Ünïcödé</p><a href="https://example.com/">more</a>')
+    with pages(folder) as base:
+        yield stories.fetch(f"{base}/page.html")
 
 
 @pytest.fixture(scope="module")
-def url(command: list[str]) -> Generator[str]:
-    with served([*command, "--http", "127.0.0.1:0"]) as server:
+def url(story: Story) -> Generator[str]:
+    with served([*story.command, "--http", "127.0.0.1:0"]) as server:
         yield server.url()
 
 
 @pytest.fixture(params=["stdio", "http"])
-def target(request: pytest.FixtureRequest, command: list[str], url: str) -> Target:
-    return command if request.param == "stdio" else url
+def target(request: pytest.FixtureRequest, story: Story, url: str) -> Target:
+    return list(story.command) if request.param == "stdio" else url
+
+
+def task(target: Target, story: Story) -> str:
+    """Return what the clients in other languages and versions are told to do."""
+    return json.dumps({"target": target, "calls": story.calls})
 
 
 def run(command: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
@@ -66,21 +76,12 @@ def run(command: Sequence[str], **environment: str) -> subprocess.CompletedProce
     )
 
 
-def expect(seen: dict[str, Any]) -> None:
-    assert {"fs_list", "fs_read", "fs_search", "fs_info"} <= set(seen["tools"])
-    assert "Ünïcödé — first line" in seen["text"]
-    assert [entry["path"].endswith("a.txt") for entry in seen["listed"]["entries"]] == [True]
-    failed, text = seen["missing"]
-    assert failed
-    assert text.startswith("not_found: ")
-
-
-def test_a_client_of_the_python_sdk_1(target: Target) -> None:
+def test_a_client_of_the_python_sdk_1(target: Target, story: Story) -> None:
     python = foreign(python_of, "mcp-1.26")
-    done = run([python, str(HERE / "old_client.py"), json.dumps(target)])
+    done = run([python, str(HERE / "old_client.py"), task(target, story)])
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    expect(seen)
+    story.check(seen)
     assert seen["protocol"] == "2025-11-25"
 
 
@@ -94,27 +95,23 @@ def text(result: CallToolResult) -> str:
 @pytest.mark.parametrize(
     ("mode", "era"), [("legacy", "2025-11-25"), ("auto", "2026-07-28"), ("2026-07-28", "2026-07-28")]
 )
-async def test_a_client_of_the_python_sdk_2(target: Target, mode: str, era: str) -> None:
+async def test_a_client_of_the_python_sdk_2(target: Target, story: Story, mode: str, era: str) -> None:
     server = target if isinstance(target, str) else StdioServerParameters(command=target[0], args=target[1:], cwd=HOUSE)
     with anyio.fail_after(PATIENCE):
         async with Client(server, mode=mode) as client:
-            missing = await client.call_tool("fs_read", {"path": "missing.txt"})
-            listed = await client.call_tool("fs_list", {"path": "."})
-            seen = {
-                "tools": [tool.name for tool in (await client.list_tools()).tools],
-                "text": text(await client.call_tool("fs_read", {"path": "a.txt"})),
-                "listed": listed.structured_content,
-                "missing": [missing.is_error, text(missing)],
-            }
+            results = [await client.call_tool(name, dict(arguments)) for name, arguments in story.calls]
+            tools = [tool.name for tool in (await client.list_tools()).tools]
             assert client.protocol_version == era
-    expect(seen)
+    story.check(
+        {"tools": tools, "results": [[text(each), each.structured_content, each.is_error or False] for each in results]}
+    )
 
 
-def test_a_client_of_the_typescript_sdk(target: Target) -> None:
+def test_a_client_of_the_typescript_sdk(target: Target, story: Story) -> None:
     sdk = foreign(npm_package, "typescript-sdk")
-    done = run([foreign(node), str(HERE / "typescript_client.mjs"), str(sdk), json.dumps(target)])
+    done = run([foreign(node), str(HERE / "typescript_client.mjs"), str(sdk), task(target, story)])
     assert done.returncode == 0, done.stderr
-    expect(json.loads(done.stdout))
+    story.check(json.loads(done.stdout))
 
 
 def inspect(target: Target, home: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -123,10 +120,12 @@ def inspect(target: Target, home: Path, *options: str) -> subprocess.CompletedPr
     return run([*inspector, "--cli", *where, *options], HOME=str(home))
 
 
-def test_the_inspector(target: Target, tmp_path: Path) -> None:
+def test_the_inspector(target: Target, story: Story, tmp_path: Path) -> None:
     listing = inspect(target, tmp_path, "--method", "tools/list", "--strict")
     assert listing.returncode == 0, listing.stderr
-    assert {tool["name"] for tool in json.loads(listing.stdout)["tools"]} >= {"fs_list", "fs_read"}
-    called = inspect(target, tmp_path, "--method", "tools/call", "--tool-name", "fs_read", "--tool-arg", "path=a.txt")
+    assert {tool["name"] for tool in json.loads(listing.stdout)["tools"]} >= story.tools
+    name, arguments = story.calls[0]
+    options = [word for key, value in arguments.items() for word in ("--tool-arg", f"{key}={value}")]
+    called = inspect(target, tmp_path, "--method", "tools/call", "--tool-name", name, *options)
     assert called.returncode == 0, called.stderr
-    assert "Ünïcödé — first line" in json.loads(called.stdout)["content"][0]["text"]
+    assert story.words[0] in json.loads(called.stdout)["content"][0]["text"]
