@@ -20,7 +20,7 @@ from orchestrator.cli.writer import Writer
 from orchestrator.events import ApprovalRequested, QuestionAsked
 from orchestrator.policy.rules import Rule
 
-NOBODY = "there is no terminal, so nobody could be asked; `--allow {tool}` lets it run."
+NOBODY = "there is no terminal, so nobody could be asked; `--allow {tool}` lets it run"
 SHOWN_LINES = 12
 OURSELVES = "orchestrator"
 """The server of questions that the turn itself asks."""

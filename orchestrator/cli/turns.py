@@ -70,7 +70,8 @@ class _Play:
         self._settled: set[str] = set()  # ids of what was asked and is answered
         self._asking = ""
         self._news = anyio.Event()  # set when something is settled, and then another one
-        self._ruled = False  # whether a rule was given in this turn
+        self._asked: set[str] = set()  # ids of all calls that were asked about so far
+        self._ruled: set[str] = set()  # ... when a rule was given: it may answer them as well
         self._asked_in = anyio.CancelScope()
 
     async def run(self) -> Outcome:
@@ -112,6 +113,8 @@ class _Play:
         self._tally.feed(recorded)
         if self._stage.tap:
             self._stage.tap(recorded)
+        if isinstance(recorded.event, ApprovalRequested):
+            self._asked.add(recorded.event.call_id)
         if settled := settles(recorded):
             self._settled.add(settled)
             self._news.set()
@@ -136,8 +139,8 @@ class _Play:
                     await self._answer(ask)
 
     async def _answered_meanwhile(self, ask: Ask) -> bool:
-        """Whether the question is answered; what a rule of this turn covers is given a moment to be."""
-        if self._ruled and isinstance(ask, ApprovalRequested) and self._stage.standing.allows(ask):
+        """Whether the question is answered; what a rule came to cover is given a moment to be."""
+        if isinstance(ask, ApprovalRequested) and ask.call_id in self._ruled and self._stage.standing.allows(ask):
             with anyio.move_on_after(RULE_PATIENCE):
                 while self._asking not in self._settled:
                     await self._news.wait()
@@ -158,7 +161,8 @@ class _Play:
         if isinstance(ask, ApprovalRequested):
             decision = await self._decided(ask)
             answer = decision.allowed, decision.note, decision.arguments, decision.rule, decision.by
-            self._ruled = self._ruled or decision.rule is not None
+            if decision.rule:
+                self._ruled = set(self._asked)
             return await conversations.decide(conversation_id, ask.call_id, *answer)
         with self._stage.writer.held():
             reply = await self._stage.asker.answer(ask)

@@ -6,6 +6,7 @@ without a trace.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -67,16 +68,21 @@ class _Wreck:
     blobs: dict[str, str] = field(default_factory=dict[str, str])
     heads: dict[str, tuple[str, int, str]] = field(default_factory=dict[str, tuple[str, int, str]])
     """Of each conversation: its title, the number of its last event, and the one it was forked from."""
+    last: dict[str, int] = field(default_factory=dict[str, int])
+    """Of each conversation: the greatest number that an index speaks of."""
 
     def sort(self, record: Record) -> None:
         """Keep a record where it belongs; most are of no interest here."""
         match record:
             case (str(name), int(seq), str(turn_id), str(), float() | int() as at, str(body)):
                 self.events.setdefault(name, {})[seq] = (turn_id, float(at), body)
-            case (str(digest), str(body)) if len(digest) == 64:
+            case (str(digest), str(body)) if hashlib.sha256(body.encode()).hexdigest() == digest:
                 self.blobs[digest] = body
             case (str(name), str(title), float() | int(), float() | int(), int(seq), int(), str(parent), int()):
                 self.heads[name] = (title, seq, parent)
+                self.last[name] = max(seq, self.last.get(name, 0))
+            case (str(), str(), str(name), int(seq)):
+                self.last[name] = max(seq, self.last.get(name, 0))
             case _:
                 pass
 
@@ -117,8 +123,8 @@ def salvage(damaged: Path, target: Path) -> Salvaged:
             database.execute("commit")
     except (OSError, apsw.Error) as failure:
         raise StoreError(f"{damaged} cannot be salvaged into {target} ({failure}).", "Check both places.") from failure
-    known = {*wreck.heads, *wreck.events}
-    losses = [loss for name in sorted(known) if (loss := lost(name, [one.seq for one in wreck.of(name)], wreck.heads))]
+    known = sorted({*wreck.last, *wreck.events})
+    losses = [loss for name in known if (loss := lost(name, [one.seq for one in wreck.of(name)], wreck.last))]
     return Salvaged(tuple(names), sum(counts), tuple(losses), unreadable)
 
 
@@ -131,9 +137,9 @@ def read(damaged: Path) -> tuple[_Wreck, int]:
         return wreck, pages.unreadable
 
 
-def lost(name: str, seqs: Sequence[int], heads: Mapping[str, tuple[str, int, str]]) -> Loss | None:
+def lost(name: str, seqs: Sequence[int], ends: Mapping[str, int]) -> Loss | None:
     """Return which numbers of a conversation are missing, up to the last that is known of."""
-    last = max([heads[name][1] if name in heads else 0, *seqs])
+    last = max([ends.get(name, 0), *seqs])
     edges = itertools.pairwise([0, *seqs, last + 1])
     spans = tuple((before + 1, after - 1) for before, after in edges if after > before + 1)
     missing = sum(end - first + 1 for first, end in spans)

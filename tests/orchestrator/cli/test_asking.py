@@ -11,22 +11,26 @@ from pydantic import JsonValue
 
 from orchestrator.cli.asking import AtTerminal, Decision, Granted, Reply, Unattended, approval_block
 from orchestrator.cli.fields import Field, NotAnAnswer, fields_of
+from orchestrator.cli.granting import NOTHING_STANDS, Standing
 from orchestrator.cli.lines import Lines
 from orchestrator.cli.writer import Writer
 from orchestrator.events import ApprovalRequested, QuestionAsked
+from orchestrator.messages import Tool
+from orchestrator.policy.rules import Policy, Rule
+from tests.orchestrator.cli.telling import NOON
 
 pytestmark = pytest.mark.anyio
 
 
 @contextmanager
-def somebody(typing: str) -> Generator[tuple[AtTerminal, io.StringIO]]:
+def somebody(typing: str, stands: Standing = NOTHING_STANDS) -> Generator[tuple[AtTerminal, io.StringIO]]:
     """Somebody whose keys are known beforehand."""
     read, write = os.pipe()
     with os.fdopen(read) as keyboard:
         with os.fdopen(write, "w") as keys:
             keys.write(typing)
         screen = io.StringIO()
-        yield AtTerminal(Lines(keyboard), Writer(screen)), screen
+        yield AtTerminal(Lines(keyboard), Writer(screen), stands), screen
 
 
 def request(**arguments: JsonValue) -> ApprovalRequested:
@@ -79,6 +83,85 @@ async def test_an_argument_cannot_disguise_itself() -> None:
     assert "\x1b" not in screen.getvalue()
     assert "\r" not in screen.getvalue()
     assert "\u202e" not in screen.getvalue()
+
+
+def tool(name: str, *, read_only: bool = False) -> Tool:
+    server, _, original = name.partition("__")
+    schema: dict[str, JsonValue] = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    return Tool(name=name, server=server, original=original, input_schema=schema, read_only=read_only)
+
+
+def standing(*rules: Rule, read_only: bool = False) -> Standing:
+    return Standing(lambda: (tool("files__write", read_only=read_only),), lambda: Policy(rules))
+
+
+ASKED = ApprovalRequested(call_id="a", tool="files__write", arguments={"n": 1}, why="no rule")
+
+
+def test_only_rules_that_would_help_are_offered() -> None:
+    assert list(standing().offers(ASKED)) == ["t", "s", "N"]
+    assert list(standing(read_only=True).offers(ASKED)) == ["t", "r", "s", "N"]
+    assert list(standing(Rule(effect="ask", tool="files__*")).offers(ASKED)) == ["N"], "to ask goes before to allow"
+    assert list(standing(Rule(effect="allow", tool="*")).offers(ASKED)) == ["N"], "asked because of text from outside"
+    assert NOTHING_STANDS.offers(ASKED) == {}
+
+
+def test_a_rule_for_a_tool_covers_no_other_whatever_the_tool_is_called() -> None:
+    wild = tool("files__w[a]*")
+    rule = Standing(lambda: (wild,), Policy).offers(ASKED.model_copy(update={"tool": wild.name}))["t"]
+    policy = Policy((rule,))
+    assert policy.decide(wild, {}, NOON).effect == "allow"
+    assert policy.decide(tool("files__wa"), {}, NOON).effect == "ask"
+    assert policy.decide(tool("files__w[a]x"), {}, NOON).effect == "ask"
+
+
+@pytest.mark.parametrize(
+    ("typing", "rule"),
+    [
+        ("t\ns\n", "allow files__write (session)"),
+        ("s\nf\n", "allow files__* (project)"),
+        ("r\na\n", "allow files__* that only read (user)"),
+        ("N\na\n", "deny files__write (user)"),
+        ("t\n\ns\nx\ny\n", None),
+    ],
+)
+async def test_a_rule_is_shown_in_each_scope_and_kept_in_the_chosen_one(typing: str, rule: str | None) -> None:
+    with somebody(typing, standing(read_only=True)) as (user, screen), anyio.fail_after(5):
+        decision = await user.decide(ASKED)
+    assert (str(decision.rule) if decision.rule else None) == rule
+    assert decision.allowed is not (rule or "").startswith("deny")
+    assert rule is None or rule in screen.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("typing", "arguments", "says"),
+    [
+        ('{"n": 2}', {"n": 2}, '  {"n": 1}'),
+        ('{"n": }\n{"n": 2}', {"n": 2}, "This is not JSON: Expecting value, at character 7."),
+        ('[1]\n{"n": 2}', {"n": 2}, "The arguments are one object"),
+        ('{"n": NaN}\n{"n": 2}', {"n": 2}, "NaN is not JSON."),
+        ('{"n": "\\ud800"}\n{"n": 2}', {"n": 2}, "half a character"),
+        ('{"n": "two"}\n{"n": 2}', {"n": 2}, "n: 'two' is not of type 'integer'"),
+        ('{"n": 1}', None, ""),
+    ],
+)
+async def test_arguments_can_be_edited_and_what_is_wrong_is_said_and_asked_again(
+    typing: str, arguments: dict[str, JsonValue] | None, says: str
+) -> None:
+    with somebody(f"e\n{typing}\n", standing()) as (user, screen), anyio.fail_after(5):
+        assert await user.decide(ASKED) == Decision(True, arguments=arguments)
+    assert says in screen.getvalue()
+
+
+async def test_an_edit_that_is_left_leads_back_to_the_question() -> None:
+    with somebody("e\n\nn\n\n", standing()) as (user, _), anyio.fail_after(5):
+        assert await user.decide(ASKED) == Decision(False)
+
+
+async def test_arguments_that_hide_something_are_edited_in_escapes() -> None:
+    with somebody("e\n\ny\n") as (user, screen), anyio.fail_after(5):
+        await user.decide(request(path="\u202egnp.exe\x07"))
+    assert '{"path": "\\u202egnp.exe\\u0007"}' in screen.getvalue()
 
 
 async def test_without_a_terminal_calls_are_refused_and_remembered() -> None:

@@ -24,7 +24,7 @@ from orchestrator.events import (
     TurnFinished,
     TurnStarted,
 )
-from orchestrator.messages import Text
+from orchestrator.messages import Text, Usage
 from tests.orchestrator.cli.telling import NOON, call, finished, spoken, started, step, told
 
 HELLO = TurnStarted(content=(Text(text="hello"),))
@@ -110,6 +110,34 @@ def test_an_answer_that_broke_off_is_declared_void_and_asked_again() -> None:
 
 def test_thinking_and_half_written_arguments_are_not_shown() -> None:
     assert plain(HELLO, ThinkingDelta(text="hm"), ToolInputDelta(call_id="a", tool="t", text="{"), DONE) == ""
+
+
+def test_a_rule_that_decided_is_named() -> None:
+    asked = ApprovalRequested(call_id="a", tool=LIST.tool, arguments=LIST.arguments, why="no rule")
+    ruled = ApprovalResolved(call_id="a", allowed=True, rule="rule: allow files__* (session)", by="rule")
+    text = plain(HELLO, step(LIST), asked, ruled, started(LIST), finished(LIST, "x"), DONE)
+    assert text.startswith("· files__fs_list  allowed by rule: allow files__* (session)\n● files__fs_list path=.\n")
+
+
+def test_the_arguments_that_the_user_gave_are_the_ones_shown() -> None:
+    edited = ApprovalResolved(call_id="a", allowed=True, arguments={"path": "docs"})
+    text = plain(HELLO, step(LIST), edited, started(LIST), finished(LIST, "x"), DONE)
+    assert text.startswith("● files__fs_list path=docs\n")
+
+
+def test_thinking_is_dimmed_at_a_terminal_and_apart_from_the_words() -> None:
+    thought = [ThinkingDelta(text="Let me "), ThinkingDelta(text="see.\nAh\x1b[2J.")]
+    rows, written = terminal(told(HELLO, *thought, *spoken("Yes."), step(text="Yes."), DONE))
+    assert rows[:4] == ["Let me see.", "Ah[2J.", "", "Yes."]
+    assert "\x1b[2mLet me\x1b[22m" in written
+    assert "\x1b[22m" not in written[written.index("Yes.") :], "the words themselves are not dimmed"
+
+
+def test_dollars_are_shown_where_the_model_has_a_price() -> None:
+    usage = Usage(input_tokens=100_000, output_tokens=10_000)
+    for model, shown in (("claude-opus-5-5", " · $0.60"), ("simulator (claude-opus-5-5)", " out")):
+        rows, _ = terminal(told(HELLO, step(text="x").model_copy(update={"model": model, "usage": usage}), DONE))
+        assert rows[-2].endswith(shown), rows
 
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\u202egnp.exe\r\x00\x7f\ud800\U000e0041 ok"

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from orchestrator import turn
 from orchestrator.approvals import HumanDesk, HumanGate
 from orchestrator.cli.asking import Asker, AtTerminal, Granted, Unattended
+from orchestrator.cli.granting import Standing
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.lines import Lines
 from orchestrator.cli.turns import Stage, play
@@ -21,12 +22,12 @@ from orchestrator.conversation import Conversation
 from orchestrator.conversations import Conversations, Started
 from orchestrator.engine.local import LocalEngine
 from orchestrator.errors import ModelUnreachable
-from orchestrator.events import QuestionAsked, Recorded
+from orchestrator.events import ApprovalResolved, QuestionAsked, Recorded
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Request, Text, Tool
 from orchestrator.models.scripted import Line, ScriptedModel, asks, says
-from orchestrator.policy.rules import Policy
+from orchestrator.policy.rules import Policy, Rule
 from orchestrator.ports import Desk
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tools.scripted import ScriptedToolbox, offered
@@ -42,6 +43,7 @@ class House:
     """Conversations with a scripted model and a few tools, and a screen that is a string."""
 
     conversations: Conversations
+    standing: Standing
     out: io.StringIO = field(default_factory=io.StringIO)
     seen: list[Recorded] = field(default_factory=list[Recorded])
 
@@ -55,6 +57,7 @@ class House:
             Interrupts(),
             nobody.denied,
             self.seen.append,
+            self.standing,
         )
 
 
@@ -75,9 +78,14 @@ async def hang(arguments: dict[str, JsonValue], desk: Desk) -> str:
 
 @asynccontextmanager
 async def house(*script: Line) -> AsyncGenerator[House]:
+    rules: list[Rule] = []
+
+    def policy() -> Policy:
+        return Policy(tuple(rules), trusted=frozenset({"notes"}))
+
     toolbox = ScriptedToolbox(
         [
-            (offered("notes__write"), write),
+            (offered("notes__write").model_copy(update={"open_world": False}), write),
             (offered("notes__ask", read_only=True), ask_tea),
             (offered("notes__hang", read_only=True), hang),
         ]
@@ -88,14 +96,14 @@ async def house(*script: Line) -> AsyncGenerator[House]:
         return Request(model="scripted", max_tokens=100, tools=tools, system="", messages=conversation.messages)
 
     def crew(journal: Journal) -> turn.Crew:
-        gate = HumanGate(journal, lambda: Policy(trusted=frozenset({"notes"})), toolbox)
+        gate = HumanGate(journal, policy, toolbox)
         return turn.Crew(model, toolbox, gate, HumanDesk(journal), planned)
 
-    conversations = Conversations(MemoryStore(), LocalFeed(), crew)
+    conversations = Conversations(MemoryStore(), LocalFeed(), crew, keep=rules.append)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             conversations.engine = LocalEngine(tasks, conversations.run_turn)
-            yield House(conversations)
+            yield House(conversations, Standing(toolbox.tools, policy))
             tasks.cancel_scope.cancel()
 
 
@@ -134,6 +142,57 @@ async def test_several_approvals_are_asked_one_after_the_other() -> None:
     assert [one.is_error for one in outcome.calls] == [False, True]
     assert "b is wrong" in outcome.calls[1].result
     assert here.out.getvalue().count("notes wants to run write") == 2
+
+
+async def test_a_rule_given_with_one_call_answers_the_others_that_wait_and_nothing_more_is_asked() -> None:
+    calls = [call(name, "notes__write", name=name) for name in ("a", "b", "c")]
+    script = asks(calls), asks([call("d", "notes__write", name="d")]), says("Done.")
+    async with house(*script) as here, typed("t\ns\n", here) as user:
+        outcome = await play(here.stage(user), await begin(here))
+    assert [one.result for one in outcome.calls] == ["wrote a", "wrote b", "wrote c", "wrote d"]
+    text = here.out.getvalue()
+    assert text.count("notes wants to run write") == 1
+    assert "[s] allow notes__write (session)" in text, "the very rule is shown before it is kept"
+    assert text.count("notes__write  allowed by rule: allow notes__write (session)") == 2
+    resolved = [one.event for one in here.seen if isinstance(one.event, ApprovalResolved)]
+    assert sorted((one.by, one.rule) for one in resolved) == [
+        ("rule", "rule: allow notes__write (session)"),
+        ("rule", "rule: allow notes__write (session)"),
+        ("user", "allow notes__write (session)"),
+    ]
+
+
+async def test_never_refuses_this_call_and_all_that_come() -> None:
+    script = asks([WRITE]), asks([call("b", "notes__write", name="b")]), says("I may not.")
+    async with house(*script) as here, typed("N\nf\n", here) as user:
+        outcome = await play(here.stage(user), await begin(here))
+    assert [one.is_error for one in outcome.calls] == [True, True]
+    assert "deny notes__write (project)" in outcome.calls[1].result
+    assert here.out.getvalue().count("wants to run") == 1
+
+
+async def test_what_the_user_makes_of_the_arguments_is_what_runs() -> None:
+    async with house(asks([WRITE]), says("Done.")) as here, typed('e\n{"name": "coffee"}\n', here) as user:
+        outcome = await play(here.stage(user), await begin(here))
+    assert "wrote coffee" in outcome.calls[0].result
+    assert "● notes__write name=coffee" in here.out.getvalue()
+
+
+async def test_decisions_made_beforehand_are_recorded_as_automatic() -> None:
+    for granted, allowed in ((Granted(everything=True), True), (Granted(), False)):
+        async with house(asks([WRITE]), says("Done.")) as here:
+            await play(here.stage(granted=granted), await begin(here))
+        resolved = [one.event for one in here.seen if isinstance(one.event, ApprovalResolved)]
+        assert [(one.allowed, one.by) for one in resolved] == [(allowed, "automatic")]
+
+
+@pytest.mark.parametrize(("key", "exits"), [("y", 0), ("n", 7)])
+async def test_a_turn_that_goes_in_circles_asks_plainly_whether_to_go_on(key: str, exits: int) -> None:
+    script = [asks([call(str(number), "notes__write", name="x")]) for number in range(3)]
+    async with house(*script, says("Enough.")) as here, typed(f"{key}\n", here) as user:
+        outcome = await play(here.stage(user, Granted(everything=True)), await begin(here))
+    assert outcome.exit_code == exits
+    assert "Go on?\n  [y] yes  [n] no: " in here.out.getvalue()
 
 
 async def test_an_approval_that_somebody_else_gave_is_not_waited_for() -> None:
@@ -221,6 +280,6 @@ async def typed(keys: str, here: House, *, ends: bool = True) -> AsyncGenerator[
     if ends:
         os.close(write_end)
     with os.fdopen(read) as board:
-        yield AtTerminal(Lines(board), Writer(here.out))
+        yield AtTerminal(Lines(board), Writer(here.out), here.standing)
     if not ends:
         os.close(write_end)
