@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import re2 as _untyped  # pyright: ignore[reportMissingTypeStubs]
@@ -100,6 +101,12 @@ class Glob:
             return path.endswith(self._ending)
         name = path if self.whole_path else path.rpartition("/")[2]
         return self._pattern.fullmatch(name.encode(errors="replace")) is not None
+
+    def among(self, names: Sequence[str], prefix: str) -> list[str]:
+        """Return those of `names` that are meant; `prefix` is their directory, with a final slash if it is not `""`."""
+        if self._ending:
+            return [name for name in names if name.endswith(self._ending)]
+        return [name for name in names if self.matches(prefix + name)]
 
 
 def _translated(glob: str) -> str:

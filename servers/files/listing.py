@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+import itertools
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -11,7 +13,7 @@ from servers.files.errors import OutOfTime
 from servers.files.folder import Folder
 from servers.files.globs import Glob
 from servers.files.patience import Patience
-from servers.files.walking import Kind, Skipped, Walk
+from servers.files.walking import Kind, Skipped, Stretch, Walk
 
 Sort = Literal["name", "size", "mtime"]
 Position = tuple[float, str]
@@ -61,13 +63,13 @@ def listed(listing: Listing, patience: Patience) -> Listed:
     skipped = Skipped()
     entries: list[Entry] = []
     try:
-        if listing.sort == "name":
-            for entry in _wanted(listing, patience, skipped):
-                if len(entries) == listing.limit:
-                    return Listed(tuple(entries), "entries", (0, entries[-1].path))
-                entries.append(entry)
-        else:
+        if listing.sort != "name":
             return _sorted_page(listing, patience, skipped)
+        for some in _wanted(listing, patience, skipped):
+            entries += some
+            if len(entries) > listing.limit:
+                kept = tuple(entries[: listing.limit])
+                return Listed(kept, "entries", (0, kept[-1].path))
     except OutOfTime:
         if not entries:
             raise
@@ -82,7 +84,8 @@ def _sorted_page(listing: Listing, patience: Patience, skipped: Skipped) -> List
     def rank(entry: Entry) -> tuple[float, str]:
         return -float(entry.mtime if listing.sort == "mtime" else entry.size or 0), entry.path
 
-    rest = (entry for entry in _wanted(listing, patience, skipped) if after is None or rank(entry) > after)
+    everything = itertools.chain.from_iterable(_wanted(listing, patience, skipped))
+    rest = (entry for entry in everything if after is None or rank(entry) > after)
     page = heapq.nsmallest(listing.limit + 1, rest, key=rank)
     kept = tuple(page[: listing.limit])
     if len(page) > listing.limit:
@@ -90,17 +93,31 @@ def _sorted_page(listing: Listing, patience: Patience, skipped: Skipped) -> List
     return Listed(kept, "entries" if skipped.crowded else None, None)
 
 
-def _wanted(listing: Listing, patience: Patience, skipped: Skipped) -> Iterator[Entry]:
+def _wanted(listing: Listing, patience: Patience, skipped: Skipped) -> Iterator[list[Entry]]:
+    """What is to be listed, neighbours together."""
     after = listing.after[1] if listing.after and listing.sort == "name" else ""
     walk = Walk(listing.folder, listing.path, listing.depth, listing.hidden, listing.ignored, after)
     glob = Glob(listing.glob) if listing.glob else None
-    for found in walk.run(patience, skipped):
-        if listing.kind is not None and found.kind != listing.kind:
+    for stretch in walk.stretches(patience, skipped):
+        names = stretch.names
+        if listing.kind is not None:
+            names = [name for name in names if stretch.odd.get(name, "file") == listing.kind]
+        if glob is not None:
+            names = glob.among(names, beneath(stretch.prefix, listing.path))
+        yield _entries(stretch, names)
+
+
+def _entries(stretch: Stretch, names: Sequence[str]) -> list[Entry]:
+    prefix, odd, parent = stretch.prefix, stretch.odd, stretch.parent
+    entries: list[Entry] = []
+    for name in names:
+        try:
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except OSError:  # gone meanwhile
             continue
-        if glob is not None and not glob.matches(beneath(found.path, listing.path)):
-            continue
-        if (status := found.status()) is not None:
-            yield Entry(found.path, found.kind, status.st_size if found.kind == "file" else None, status.st_mtime)
+        kind = odd.get(name, "file") if odd else "file"
+        entries.append(Entry(prefix + name, kind, status.st_size if kind == "file" else None, status.st_mtime))
+    return entries
 
 
 def beneath(path: str, start: str) -> str:

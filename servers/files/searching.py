@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import stat
 from collections.abc import Iterator
@@ -141,15 +140,16 @@ class _Needle:
 def _names(what: Search, glob: Glob | None, sensitive: bool, tally: Tally, patience: Patience) -> Iterator[Match]:
     shape = Glob(what.query) if not what.regex and any(letter in what.query for letter in "*?[") else None
     pattern = None if shape else (compiled if what.regex else literal)(what.query, ignore_case=not sensitive)
-    prefix = what.path + "/" if what.path else ""
-    fits = shape.matches if shape else functools.partial(_holds, pattern)
     last, before = "", tally.scanned
     try:
-        for count, found in enumerate(_walk(what).run(patience, tally.walk), before + 1):
-            tally.scanned, last = count, found.path
-            path = last.removeprefix(prefix)
-            if fits(path) and (glob is None or glob.matches(path)):
+        for prefix, names, _, _ in _walk(what).stretches(patience, tally.walk):
+            seen = beneath(prefix, what.path)
+            fitting = shape.among(names, seen) if shape else [name for name in names if _holds(pattern, seen + name)]
+            for name in glob.among(fitting, seen) if glob else fitting:
+                last, tally.scanned = prefix + name, before + names.index(name) + 1
                 yield Match(last, -1)
+            before += len(names)
+            last, tally.scanned = prefix + names[-1], before
     finally:
         if last:
             tally.reached = last, -1

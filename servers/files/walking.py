@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Generator, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -23,7 +24,7 @@ DEEPEST = 64
 CROWDED = 50_000
 """Entries of one directory that are looked at."""
 LOOKS = 64
-"""Entries between two looks at the clock."""
+"""Entries between two looks at the clock, and the most of one stretch."""
 NEVER_ENTERED = (".git", ".hg", ".svn", ".jj")
 """A walk goes into these only when it starts there."""
 
@@ -38,12 +39,21 @@ class Found(NamedTuple):
     parent: int
     """The open directory that it lies in."""
 
-    def status(self) -> os.stat_result | None:
-        """Return what the disk says about it, or None when it is gone."""
-        try:
-            return os.stat(self.name, dir_fd=self.parent, follow_symlinks=False)
-        except OSError:
-            return None
+
+class Stretch(NamedTuple):
+    """Neighbours in one directory, in order; the descriptor is good until the walk goes on.
+
+    A walk goes by stretches because a step for each file would cost more than the file.
+    """
+
+    prefix: str
+    """The directory's path with a final slash; `""` at the top."""
+    names: Sequence[str]
+    """Never empty."""
+    odd: Mapping[str, Kind]
+    """Of the names in this directory, those that are no files."""
+    parent: int
+    """The open directory."""
 
 
 @dataclass
@@ -58,18 +68,36 @@ class Skipped:
     """Directories with more entries than are looked at, or below the deepest level."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Level:
     """One directory on the way down."""
 
     fd: int
     prefix: str
     """Its path with a final slash; `""` at the top."""
-    entries: list[tuple[str, Kind]]
-    """What is still to be visited, the next one last."""
+    names: list[str]
+    odd: Mapping[str, Kind]
+    stops: list[int]
+    """Where in `names` the directories are that are to be entered, the next one last."""
     rules: Ignoring
     depth: int
     after: Sequence[str]
+    at: int = 0
+    """The place in `names` that is visited next."""
+
+    def is_directory(self, name: str) -> bool:
+        """Say whether `name` is a directory."""
+        return self.odd.get(name) == "dir"
+
+    def next(self) -> tuple[int, int, bool]:
+        """Move on; from where to where, and whether what comes last there is to be entered."""
+        start, stop = self.at, self.stops[-1] if self.stops else -1
+        end = start + 1 if self.rules.rules else min(start + LOOKS, len(self.names))
+        enters = 0 <= stop < end
+        if enters:
+            end = self.stops.pop() + 1
+        self.at = end
+        return start, end, enters
 
 
 @dataclass(frozen=True)
@@ -89,6 +117,12 @@ class Walk:
 
     def run(self, patience: Patience, skipped: Skipped) -> Iterator[Found]:
         """Yield everything in order. Raises `FilesError` when the start is no directory, `OutOfTime` on the way."""
+        for prefix, names, odd, parent in self.stretches(patience, skipped):
+            for name in names:
+                yield Found(prefix + name, name, odd.get(name, "file"), parent)
+
+    def stretches(self, patience: Patience, skipped: Skipped) -> Iterator[Stretch]:
+        """Yield the same as `run`, neighbours together, and raise the same."""
         with self.folder.directory(self.start) as top:
             rules = Ignoring() if self.ignored else self._rules_above(top.path)
             prefix = top.path + "/" if top.path else ""
@@ -106,45 +140,44 @@ class Walk:
             for level in levels:
                 os.close(level.fd)
 
-    def _visit(self, level: _Level, patience: Patience, skipped: Skipped) -> Generator[Found, None, _Level | None]:
+    def _visit(self, level: _Level, patience: Patience, skipped: Skipped) -> Generator[Stretch, None, _Level | None]:
         """Yield what is left in a directory up to the first one below it, which is returned; None at the end."""
-        entries, prefix, fd, after = level.entries, level.prefix, level.fd, level.after
-        rules = level.rules if level.rules.rules else None
-        while entries:
-            if len(entries) % LOOKS == 0:
-                patience.check()
-            name, kind = entries.pop()
-            path = prefix + name
-            resumed = after and name == after[0]
-            if rules is not None and rules.leaves_out(path, is_directory=kind == "dir"):
+        names, after = level.names, level.after
+        while level.at < len(names):
+            patience.check()
+            start, end, enters = level.next()
+            last = names[end - 1]
+            if level.rules.rules and level.rules.leaves_out(level.prefix + last, is_directory=level.is_directory(last)):
                 skipped.ignored += 1
                 continue
-            if not resumed or (self.inclusive and len(after) == 1):
-                yield Found(path, name, kind, fd)
-            if kind == "dir" and name not in NEVER_ENTERED:
-                below = self._enter(fd, name, level.depth, skipped)
-                if below is not None:
-                    inner = after[1:] if resumed else ()
-                    return self._level(below, path + "/", level.rules, level.depth - 1, inner, skipped)
-        patience.check()
+            resumed = start == 0 and bool(after) and names[0] == after[0]
+            seen = start + (resumed and not (self.inclusive and len(after) == 1))
+            if seen < end:
+                yield Stretch(level.prefix, names[seen:end], level.odd, level.fd)
+            if enters and (below := self._enter(level.fd, last, level.depth, skipped)) is not None:
+                inner = after[1:] if resumed and end == 1 else ()
+                return self._level(below, f"{level.prefix}{last}/", level.rules, level.depth - 1, inner, skipped)
         return None
 
     def _level(
         self, fd: int, prefix: str, rules: Ignoring, depth: int, after: Sequence[str], skipped: Skipped
     ) -> _Level:
-        """A directory with what is to be visited in it, the first entry last."""
+        """A directory with what is to be visited in it."""
         try:
-            entries = _entries(fd, skipped)
+            names, odd = _names(fd, skipped)
         except BaseException:
             os.close(fd)
             raise
-        if not self.ignored and any(name == ".gitignore" for name, _ in entries):
+        if not self.ignored and ".gitignore" in names:
             rules = rules.beneath(prefix.rstrip("/"), fd)
-        if after or not self.hidden:
-            least = after[0] if after else ""
-            entries = [each for each in entries if each[0] >= least and (self.hidden or each[0][0] != ".")]
-        entries.reverse()
-        return _Level(fd, prefix, entries, rules, depth, after)
+        if after:
+            del names[: bisect_left(names, after[0])]
+        if not self.hidden:  # they lie side by side: the letter after the dot is the slash, which no name holds
+            del names[bisect_left(names, ".") : bisect_left(names, "/")]
+        entered = odd and (depth > 1 or self.depth >= DEEPEST)
+        stops = [place for place, name in enumerate(names) if _is_entered(name, odd)] if entered else []
+        stops.reverse()
+        return _Level(fd, prefix, names, odd, stops, rules, depth, after)
 
     def _enter(self, fd: int, name: str, depth: int, skipped: Skipped) -> int | None:
         if depth <= 1:
@@ -170,16 +203,18 @@ class Walk:
         return rules
 
 
-def _entries(fd: int, skipped: Skipped) -> list[tuple[str, Kind]]:
+def _names(fd: int, skipped: Skipped) -> tuple[list[str], dict[str, Kind]]:
+    """The names in a directory, in order, and what those are that are no files."""
     with translated("this folder"), os.scandir(fd) as found:
-        some = itertools.islice(found, CROWDED)
-        entries: list[tuple[str, Kind]] = [
-            (each.name, "file" if each.is_file(follow_symlinks=False) else _kind(each)) for each in some
-        ]
+        some = list(itertools.islice(found, CROWDED))
+        odd: dict[str, Kind] = {each.name: _kind(each) for each in some if not each.is_file(follow_symlinks=False)}
         if next(found, None) is not None:
             skipped.crowded += 1
-    entries.sort()
-    return entries
+    return sorted([each.name for each in some]), odd
+
+
+def _is_entered(name: str, odd: Mapping[str, Kind]) -> bool:
+    return name in odd and odd[name] == "dir" and name not in NEVER_ENTERED
 
 
 def _kind(entry: os.DirEntry[str]) -> Kind:

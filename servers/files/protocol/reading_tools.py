@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -78,11 +79,13 @@ def compact(**fields: Any) -> CallToolResult:
 
 
 def _entries(served: Served, what: Listing, page: Listed) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for entry in page.entries:
-        row = {"path": served.shown(what.folder, entry.path), "kind": entry.kind, "mtime": iso(entry.mtime)}
-        rows.append(row if entry.size is None else {**row, "size": entry.size})
-    return rows
+    paths = served.all_shown(what.folder, [entry.path for entry in page.entries])
+    return [
+        {"path": path, "kind": kind, "mtime": iso(mtime)}
+        if size is None
+        else {"path": path, "kind": kind, "mtime": iso(mtime), "size": size}
+        for path, (_, kind, size, mtime) in zip(paths, page.entries, strict=True)
+    ]
 
 
 def _folders(served: Served, patience: Patience) -> list[dict[str, Any]]:
@@ -185,7 +188,7 @@ def _search(
             truncated, following = "rows", [number, None]
             break
         page = search(replace(what, limit=what.limit - len(matches), after=after), patience, tally)
-        matches += [_line(served, what, match) for match in page.matches]
+        matches += _found(served, what, page.matches)
         after = None
         if page.truncated:
             truncated, following = page.truncated, [number, page.after]
@@ -198,10 +201,14 @@ def _search(
     }, following  # fmt: skip
 
 
-def _line(served: Served, what: Search, match: Match) -> dict[str, Any]:
-    path = served.shown(what.folder, match.path)
-    if match.line < 0:
-        return {"path": path}
+def _found(served: Served, what: Search, matches: Sequence[Match]) -> list[dict[str, Any]]:
+    paths = served.all_shown(what.folder, [match.path for match in matches])
+    return [
+        {"path": path} if match.line < 0 else _line(path, match) for path, match in zip(paths, matches, strict=True)
+    ]
+
+
+def _line(path: str, match: Match) -> dict[str, Any]:
     line: dict[str, Any] = {"path": path, "line": match.line, "text": clean_line(match.text)}
     if match.before:
         line["before"] = [clean_line(each) for each in match.before]
