@@ -7,38 +7,44 @@ process prints cannot reach the client.
 
 from __future__ import annotations
 
+import array
 import asyncio
 import contextlib
 import json
 import os
 import re
 import select
+import stat
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Protocol, cast
+from types import TracebackType
+from typing import Self
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
+from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server import MCPServer
-from mcp.server.stdio import stdio_server
-from mcp.types import INVALID_REQUEST
+from mcp.shared.message import SessionMessage
+from mcp.types import INVALID_REQUEST, jsonrpc_message_adapter
 
+from servers.encoded import line as line_of
 from servers.stopping import SECONDS_TO_STOP, leave_within, on_stop
 
 LONGEST_MESSAGE = 6 * 1024 * 1024
 _CHUNK = 64 * 1024
 _AT_ONCE = 4096  # PIPE_BUF on Linux: a ready pipe takes that much without making the writer wait (pipe(7))
+_WIDEST = 1024 * 1024  # what Linux lets everyone ask for
 _EDGE = 4096  # of a message that is too long, kept to find its id
 _ID = r'"id"\s*:\s*("(?:[^"\\]|\\.){0,200}"|-?\d{1,20})'
 _ID_AHEAD = re.compile(rf"^\s*\{{(?:(?!\"params\").)*?{_ID}".encode(), re.DOTALL)
 _ID_BEHIND = re.compile(rf'{_ID}\s*(?:,\s*"(?:jsonrpc|method)"\s*:\s*"[^"]{{0,100}}"\s*)*\}}\s*$'.encode())
 
+Incoming = SessionMessage | Exception
 
-class Wire(Protocol):
-    """What the SDK's transport uses of a text file."""
-
-    def __aiter__(self) -> AsyncGenerator[str]: ...
-    async def write(self, text: str, /) -> int: ...
-    async def flush(self) -> None: ...
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 
 async def serve_pipes(server: MCPServer) -> None:
@@ -47,10 +53,74 @@ async def serve_pipes(server: MCPServer) -> None:
         inner = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]  # as `MCPServer.run_stdio_async` does
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as serving, on_stop(lambda: loop.call_soon_threadsafe(serving.cancel)):
-            # An `anyio.AsyncFile` is asked for; it is iterated, written and flushed, nothing else (mcp 2.3).
-            file = cast("anyio.AsyncFile[str]", _Pipes(read_from, write_to, serving.cancel))
-            async with stdio_server(file, file) as (read, write):
-                await inner.run(read, write, inner.create_initialization_options())
+            pipes = _Pipes(read_from, write_to, serving.cancel)
+            lines, received = anyio.create_memory_object_stream[Incoming]()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_receive, pipes, lines)
+                async with received, _Sending(pipes, tasks) as sending:
+                    await inner.run(received, sending, inner.create_initialization_options())
+
+
+async def _receive(pipes: _Pipes, lines: MemoryObjectSendStream[Incoming]) -> None:
+    """Pass on what the client sends; what is no message is passed on as the error that it is, as the SDK does."""
+    async with lines:
+        async for line in pipes:
+            try:
+                message: Incoming = SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+            except ValueError as error:
+                message = error
+            try:
+                await lines.send(message)
+            except anyio.BrokenResourceError:  # nobody reads any more
+                return
+
+
+class _Sending:
+    """The SDK's stream to write to: a message is one line.
+
+    What the pipe takes at once is written without another task; the rest waits for the writer, which no cancelled
+    call can stop in the middle of a line.
+    """
+
+    def __init__(self, pipes: _Pipes, tasks: TaskGroup) -> None:
+        self._pipes = pipes
+        self._waiting = 0
+        self._queue, self._queued = anyio.create_memory_object_stream[bytes](1)
+        tasks.start_soon(self._write_queued)
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Send one message; waits while the client does not read. Raises `anyio.ClosedResourceError`."""
+        data = line_of(item.message)
+        if not self._waiting:
+            data = self._pipes.write_at_once(data)
+            if data:  # a begun line has to be ended, so nothing may wait here; the queue is empty
+                self._waiting += 1
+                self._queue.send_nowait(data)
+            return
+        self._waiting += 1
+        try:
+            await self._queue.send(data)
+        except BaseException:
+            self._waiting -= 1
+            raise
+
+    async def aclose(self) -> None:
+        """Let the writer end."""
+        await self._queue.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _write_queued(self) -> None:
+        async with self._queued:
+            async for data in self._queued:
+                await self._pipes.write(data)
+                self._waiting -= 1
 
 
 @contextlib.contextmanager
@@ -79,6 +149,7 @@ class _Pipes:
         self._write_to = write_to
         self._gone = gone
         self._writing = anyio.Lock()
+        self._room = _widened(write_to)
 
     async def __aiter__(self) -> AsyncGenerator[str]:
         held = bytearray()
@@ -98,21 +169,27 @@ class _Pipes:
         if held.strip():
             yield held.decode("utf-8", "replace")
 
-    async def write(self, text: str, /) -> int:
-        """Send one message; waits while the client does not read."""
-        data = text.encode()
+    def write_at_once(self, data: bytes) -> bytes:
+        """Write `data` if the pipe takes it without making us wait, and return what is left of it."""
+        if len(data) > self._room or self._writing.locked() or not _ready(self._write_to):
+            return data
+        if len(data) > _AT_ONCE and _unread(self._write_to):
+            return data
+        try:
+            return data[os.write(self._write_to, data) :]
+        except BlockingIOError:  # the client may have made it so
+            return data
+        except BrokenPipeError:
+            self._gone()
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        """Write `data`; waits while the client does not read."""
         async with self._writing:
             try:
-                if len(data) <= _AT_ONCE and _ready(self._write_to):
-                    data = data[os.write(self._write_to, data) :]
-                if data:
-                    await anyio.to_thread.run_sync(_write_all, self._write_to, data, abandon_on_cancel=True)
+                await anyio.to_thread.run_sync(_write_all, self._write_to, data, abandon_on_cancel=True)
             except BrokenPipeError:
                 self._gone()
-        return len(text)
-
-    async def flush(self) -> None:
-        """Nothing is kept back."""
 
     async def _read(self) -> bytes:
         while True:
@@ -139,7 +216,8 @@ class _Pipes:
         if found is not None:
             text = f"too_large: the message has {size} bytes, at most {LONGEST_MESSAGE} are read. Send it in parts."
             error = {"code": INVALID_REQUEST, "message": text}
-            await self.write(json.dumps({"jsonrpc": "2.0", "id": json.loads(found[1]), "error": error}) + "\n")
+            answer = json.dumps({"jsonrpc": "2.0", "id": json.loads(found[1]), "error": error})
+            await self.write(answer.encode() + b"\n")
         return after
 
 
@@ -150,6 +228,24 @@ def _ready(fd: int) -> bool:
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     return bool(poll.poll(0))
+
+
+def _widened(fd: int) -> int:
+    """Make a pipe as wide as one may be (pipe(7)), and return the bytes that it takes at once when it is empty."""
+    if sys.platform != "linux" or not stat.S_ISFIFO(os.fstat(fd).st_mode):
+        return _AT_ONCE
+    with contextlib.suppress(OSError):
+        return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _WIDEST)
+    with contextlib.suppress(OSError):
+        return fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ)
+    return _AT_ONCE
+
+
+def _unread(fd: int) -> bool:
+    """Whether a pipe holds anything that its reader has not taken."""
+    count = array.array("i", [0])
+    fcntl.ioctl(fd, termios.FIONREAD, count)
+    return count[0] > 0
 
 
 def _write_all(fd: int, data: bytes) -> None:

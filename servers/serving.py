@@ -18,6 +18,7 @@ import anyio
 from mcp.server import MCPServer
 
 from servers.audit import Audit
+from servers.encoded import Sparing
 from servers.gate import Allowance, Gate
 from servers.hosting import listen, serve_http
 from servers.logs import Lines, start_logging
@@ -95,8 +96,10 @@ def _build(part: Part, common: Settings, lines: Lines) -> MCPServer[Any]:
     part.options.state_keys = common.state_keys
     server = part.program.build(part.options)
     Gate(Allowance(common.deadline, common.concurrency, common.rate)).guard(server)
+    sparing = Sparing()
+    sparing.guard(server)
     # Outside everything of the server's own, inside the SDK's tracing.
-    server.middleware.insert(1, Audit(part.program.name, lines.write, full=common.audit_full))
+    server.middleware[1:1] = [Audit(part.program.name, lines.write, full=common.audit_full), sparing]
     return server
 
 

@@ -25,14 +25,13 @@ from mcp.types import (
     GetPromptResult,
     Icon,
     InputRequiredResult,
-    TextContent,
     ToolAnnotations,
 )
 from pydantic import BaseModel, ValidationError
-from pydantic_core import to_json
 
 from servers.cleaning import clean_line
 from servers.cursors import Cursors
+from servers.encoded import structured
 from servers.refusals import wording
 
 L = TypeVar("L")
@@ -159,9 +158,7 @@ class _CompactMetadata(FuncMetadata):
         model = self.output_model
         if not isinstance(model, type) or not issubclass(model, BaseModel) or not isinstance(result, model):
             return super().convert_result(result)
-        structured = result.model_dump(mode="json", by_alias=True)
-        text = to_json(structured, inf_nan_mode="null").decode()
-        return CallToolResult(content=[TextContent(text=text)], structured_content=structured)
+        return structured(result.model_dump(mode="json", by_alias=True))
 
 
 def _make_strict(tool: Tool) -> None:

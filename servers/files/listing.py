@@ -108,16 +108,20 @@ def _wanted(listing: Listing, patience: Patience, skipped: Skipped) -> Iterator[
 
 
 def _entries(stretch: Stretch, names: Sequence[str]) -> list[Entry]:
-    prefix, odd, parent = stretch.prefix, stretch.odd, stretch.parent
-    entries: list[Entry] = []
-    for name in names:
-        try:
-            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        except OSError:  # gone meanwhile
-            continue
-        kind = odd.get(name, "file") if odd else "file"
-        entries.append(Entry(prefix + name, kind, status.st_size if kind == "file" else None, status.st_mtime))
-    return entries
+    prefix, odd, parent, look = stretch.prefix, stretch.odd, stretch.parent, os.stat
+    try:
+        states = [look(name, dir_fd=parent, follow_symlinks=False) for name in names]
+    except OSError:  # one is gone meanwhile: look again at each on its own
+        return [] if len(names) == 1 else [entry for name in names for entry in _entries(stretch, [name])]
+    if odd:
+        kinds: list[Kind] = [odd.get(name, "file") for name in names]
+        return [
+            Entry(prefix + name, kind, state.st_size if kind == "file" else None, state.st_mtime)
+            for name, kind, state in zip(names, kinds, states, strict=True)
+        ]
+    return [
+        Entry(prefix + name, "file", state.st_size, state.st_mtime) for name, state in zip(names, states, strict=True)
+    ]
 
 
 def beneath(path: str, start: str) -> str:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from mcp.types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
-from pydantic_core import to_json
 
 from servers.cleaning import clean_line
+from servers.encoded import structured
 from servers.files.errors import FilesError, Invalid
 from servers.files.listing import Listed, Listing, Sort, listed
 from servers.files.looking import look
@@ -60,22 +60,16 @@ def _add_list(server: ToolServer[Any], served: Served) -> None:
         places = served.places(path)
         if len(places) > 1:
             folders = await in_thread(lambda patience: _folders(served, patience))
-            return compact(truncated=None, next=None, entries=folders)
+            return structured({"truncated": None, "next": None, "entries": folders})
         after = server.cursors.open(cursor, "fs_list", {"of": asked}) if cursor else None
         what = Listing(
             places[0].folder, places[0].path, depth, glob, kind, sort, hidden, ignored, limit, after and tuple(after)
         )
         page = await in_thread(lambda patience: listed(what, patience))
         following = server.cursors.seal("fs_list", {"of": asked}, page.after) if page.after else None
-        return compact(truncated=page.truncated, next=following, entries=_entries(served, what, page))
-
-
-def compact(**fields: Any) -> CallToolResult:
-    """Return `fields` as structured content and as the same JSON.
-
-    For lists: thousands of models would cost more than the disk does. The tests hold them to the tool's schema.
-    """
-    return CallToolResult(content=[TextContent(text=to_json(fields).decode())], structured_content=fields)
+        # No models for thousands of entries: they cost more than the disk. The tests hold them to the schema.
+        entries = _entries(served, what, page)
+        return structured({"truncated": page.truncated, "next": following, "entries": entries})
 
 
 def _entries(served: Served, what: Listing, page: Listed) -> list[dict[str, Any]]:
@@ -171,7 +165,7 @@ def _add_search(server: ToolServer[Any], served: Served) -> None:
         start = server.cursors.open(cursor, "fs_search", {"of": asked}) if cursor else [0, None]
         page, following = await in_thread(lambda patience: _search(served, whats, start, patience))
         page["next"] = server.cursors.seal("fs_search", {"of": asked}, following) if following else None
-        return compact(**page)
+        return structured(page)
 
 
 def _search(
