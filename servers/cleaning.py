@@ -13,6 +13,7 @@ from dataclasses import astuple, dataclass
 
 # Each class of characters once: for the one fast search that most texts pass, and for its own removal.
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_ASCII_CONTROLS = bytes([*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F])
 _BIDI = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _TAGS = r"\U000e0000-\U000e007f"
 _ZERO_WIDTH = r"\u00ad\u034f\u115f\u1160\u180e\u200b\u2060-\u2065\u206a-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
@@ -67,8 +68,11 @@ class Cleaned:
 def clean(text: str) -> Cleaned:
     r"""Return `text` without hidden characters; `\n`, `\t` and `\r\n` stay.
 
-    A byte that was no UTF-8 (a lone surrogate) becomes U+FFFD. Clean text of 1 MB costs about 3 ms.
+    A byte that was no UTF-8 (a lone surrogate) becomes U+FFFD. Clean text of 1 MB costs about 3 ms, 0.3 ms if it is
+    ASCII.
     """
+    if text.isascii() and _is_plain(text):
+        return Cleaned(text)
     if _SUSPECT.search(text) is None:
         return Cleaned(text)
     text = _SURROGATES.sub("\ufffd", text)
@@ -78,6 +82,13 @@ def clean(text: str) -> Cleaned:
         counts.append(len(text) - len(shorter))
         text = shorter
     return Cleaned(text, Removed(*counts))
+
+
+def _is_plain(ascii_text: str) -> bool:
+    """Whether there is nothing to take out: told without a pattern, which takes ten times as long."""
+    if "\r" in ascii_text and ascii_text.count("\r") != ascii_text.count("\r\n"):
+        return False
+    return len(ascii_text.encode().translate(None, _ASCII_CONTROLS)) == len(ascii_text)
 
 
 def clean_line(text: str) -> str:

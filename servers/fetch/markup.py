@@ -7,11 +7,12 @@ counted, so that nobody is fooled by silence, and `hidden=true` brings it back.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -37,6 +38,9 @@ SHELL = 200  # characters of text below which a page with scripts is taken for a
 DEEPEST_LAYOUT = 8
 LAYOUT = "td h1, td h2, td h3, td h4, td table, td form, td hr, td pre"  # in a table: it lays a page out
 ABOUT = ("og:", "article:", "twitter:", "description", "author", "keywords", "date", "citation_", "dc.")
+# Most links are a path from the top or a whole URL, with nothing in them that has to be taken apart to be joined.
+USUAL = re.compile(r"(?:https?://[\w.:-]+)?/[\w~%+,=&@!:()$*./?#-]*", re.ASCII)
+UNUSUAL = re.compile(r"^//|/\.|\?#")
 INVISIBLE = re.compile(r"[\x00-\x20]+")
 STREAMED = re.compile(r"""\$RC\(\s*["']([^"']{1,40})["']\s*,\s*["']([^"']{1,40})["']""")
 
@@ -190,12 +194,24 @@ def rewrite(node: LexborNode, base: str) -> None:
 def absolute(base: str, href: str) -> str | None:
     """Return where `href` leads from `base`; None if it is not a place."""
     href = href.strip()
+    if USUAL.fullmatch(href) and not UNUSUAL.search(href) and not href.endswith(("?", "#")):
+        if href[0] != "/":
+            return href
+        if base.startswith(("http://", "https://")):
+            return origin_of(base) + href
     if INVISIBLE.sub("", href).lower().startswith(DANGEROUS):
         return None
     try:
         return INVISIBLE.sub("%20", urljoin(base, href))
     except ValueError:
         return None
+
+
+@functools.lru_cache(maxsize=16)
+def origin_of(base: str) -> str:
+    """Return the scheme and the host of an http URL."""
+    parts = urlsplit(base)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def links(page: Markup) -> Iterator[Link]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mcp.types import AudioContent, ImageContent, ResourceLink, TextContent
 
-from servers.cleaning import Cleaned, clean
+from servers.cleaning import clean
 from servers.files.errors import Invalid, TooLarge
 from servers.files.folder import Opened
 from servers.files.media import LARGEST, mime_of, sniffed
@@ -21,7 +21,6 @@ from servers.files.served import Place, Served
 
 As = Literal["auto", "text", "image", "audio", "base64", "pdf"]
 Block = TextContent | ImageContent | AudioContent | ResourceLink
-_ASCII_CONTROLS = bytes([*range(9), *range(11, 32), 127])
 PDF = "application/pdf"
 HASH_SHOWN = 16
 """Hex digits of a hash in a header line; as many are enough for `if_sha256`."""
@@ -71,7 +70,7 @@ def read_at_once(served: Served, place: Place, how: As, wanted: Wanted, numbers:
 
 
 def _text(path: str, read: TextPage, numbers: bool) -> Reading:
-    cleaned = _cleaned(read.text.replace("\r\n", "\n") if "\r" in read.text else read.text)
+    cleaned = clean(read.text.replace("\r\n", "\n") if "\r" in read.text else read.text)
     text = cleaned.text
     if numbers and read.first_line is not None:
         lines = text.split("\n")
@@ -80,13 +79,6 @@ def _text(path: str, read: TextPage, numbers: bool) -> Reading:
         text += "" if last is None else "\n"
     facts = _facts(path, read, cleaned.removed.total)
     return Reading([TextContent(text=f"{_header(path, read, cleaned.removed.total)}\n{text}")], facts)
-
-
-def _cleaned(text: str) -> Cleaned:
-    """The text without hidden characters; for plain ASCII, which most files are, in a thirtieth of the time."""
-    if text.isascii() and len(text.encode().translate(None, _ASCII_CONTROLS)) == len(text):
-        return Cleaned(text)
-    return clean(text)
 
 
 def _facts(path: str, read: TextPage, removed: int) -> dict[str, Any]:
