@@ -11,10 +11,11 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 import anyio
 
@@ -28,7 +29,8 @@ from orchestrator.engine.local import LocalEngine
 from orchestrator.events import TurnFinished
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
-from orchestrator.messages import Answer, Call, Request, Text
+from orchestrator.messages import Answer, Call, Message, Request, Result, Text
+from orchestrator.models import wire
 from orchestrator.models.claude import ClaudeModel
 from orchestrator.models.endpoints import Endpoint
 from orchestrator.models.scripted import asks, says
@@ -37,9 +39,12 @@ from orchestrator.ports import Emit, Model
 from orchestrator.store.sqlite import SqliteStore
 from orchestrator.tools.scripted import ScriptedToolbox, offered
 
-QUESTION = (Text(text="hello"),)
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+
 MODEL = "claude-opus-5-5"
-ROUNDS, STEPS = 9, 30
+ROUNDS, STEPS = 9, 20
+CALL = "/call work__note {}"
 
 
 @asynccontextmanager
@@ -65,9 +70,9 @@ async def house(model: Model, toolbox: ScriptedToolbox) -> AsyncGenerator[Conver
         await store.close()
 
 
-async def one_turn(conversations: Conversations) -> None:
+async def one_turn(conversations: Conversations, text: str = "hello") -> None:
     """Start a turn and watch it to its end."""
-    started = await conversations.start_turn(QUESTION)
+    started = await conversations.start_turn((Text(text=text),))
     async with conversations.watch(started.conversation_id, started.seq) as events:
         async for recorded in events:
             if isinstance(recorded.event, TurnFinished):
@@ -76,7 +81,7 @@ async def one_turn(conversations: Conversations) -> None:
 
 
 async def steps() -> None:
-    """A step of ours and a step of a bare loop, in turns, on the same simulator in another process."""
+    """Turns of one step and of two, ours and a bare loop's, in turns, on the same simulator in another process."""
     import anthropic
 
     line = [sys.executable, "-m", "simulator", "--port", "0"]
@@ -85,40 +90,57 @@ async def steps() -> None:
         words = (await process.stdout.receive()).decode().split()
         url = next(word for word in words if word.startswith("http")).rstrip(".")
         bare = anthropic.AsyncAnthropic(base_url=url, api_key="k", max_retries=0)
-        ours = ClaudeModel(Endpoint(base_url=url, api_key="k"))
-
-        async def bare_step() -> None:
-            async with bare.beta.messages.stream(
-                model=MODEL,
-                max_tokens=1000,
-                system=[{"type": "text", "text": SYSTEM, "cache_control": {"type": "ephemeral"}}],
-                cache_control={"type": "ephemeral"},
-                messages=[{"role": "user", "content": [{"type": "text", "text": "hello"}]}],
-            ) as stream:
-                async for _ in stream:
-                    pass
-                await stream.get_final_message()
-
-        async with house(ours, ScriptedToolbox([])) as conversations:
-            for _ in range(20):
-                await bare_step()
-                await one_turn(conversations)
-            times: dict[str, list[float]] = {"bare": [], "ours": []}
+        box = ScriptedToolbox([(offered("work__note"), noted)])
+        async with house(ClaudeModel(Endpoint(base_url=url, api_key="k")), box) as conversations:
+            sides: dict[str, Callable[[], Awaitable[None]]] = {
+                "bare, one step": lambda: bare_turn(bare, box, "hello"),
+                "ours, one step": lambda: one_turn(conversations, "hello"),
+                "bare, two steps": lambda: bare_turn(bare, box, CALL),
+                "ours, two steps": lambda: one_turn(conversations, CALL),
+            }
+            for act in sides.values():
+                await timed(act)
+            times: dict[str, list[float]] = {name: [] for name in sides}
             for _ in range(ROUNDS):
-                times["bare"].append(await timed(bare_step))
-                times["ours"].append(await timed(lambda: one_turn(conversations)))
+                for name, act in sides.items():
+                    times[name].append(await timed(act) * 1000)
         process.terminate()
-    plain, whole = median(times["bare"]) * 1000, median(times["ours"]) * 1000
-    added = whole - plain
-    print(f"one step, bare SDK loop      {plain:6.2f} ms")
-    print(f"one turn of one step, ours   {whole:6.2f} ms  (added {added:.2f} ms, {added / plain:.0%}; budget 5 ms)")
+    mid = {name: median(found) for name, found in times.items()}
+    for name, value in mid.items():
+        print(f"a turn of {name:16}   {value:6.2f} ms")
+    step = mid["bare, two steps"] - mid["bare, one step"]
+    added = mid["ours, two steps"] - mid["ours, one step"] - step
+    print(f"added by us to a step with a call {added:6.2f} ms, {added / step:.0%} of a bare step (budget 5 ms, 10 %)")
+    print(f"added by us to begin and end a turn {mid['ours, one step'] - mid['bare, one step'] - added:4.2f} ms")
 
 
-async def timed(act: object) -> float:
+async def bare_turn(sdk: AsyncAnthropic, box: ScriptedToolbox, text: str) -> None:
+    """What a loop does that keeps nothing: ask, run the calls, ask again."""
+    history = [Message(role="user", content=(Text(text=text),))]
+    while True:
+        request = Request(model=MODEL, max_tokens=1000, tools=box.tools(), system=SYSTEM, messages=tuple(history))
+        async with sdk.beta.messages.stream(**wire.body(request)) as stream:
+            async for _ in stream:
+                pass
+            answer = wire.answer(await stream.get_final_message(), "")
+        if answer.stop != "calls":
+            return
+        results = [
+            Result(call_id=call.id, content=(Text(text=await noted({}, None)),)) for call in answer.message.calls
+        ]
+        history += [answer.message, Message(role="user", content=tuple(results))]
+
+
+async def noted(arguments: object, desk: object) -> str:
+    """A tool that costs nothing."""
+    return "noted"
+
+
+async def timed(act: Callable[[], Awaitable[None]]) -> float:
     """Return the seconds of one of `STEPS` runs, on average."""
     began = time.perf_counter()
     for _ in range(STEPS):
-        await act()  # type: ignore[operator]
+        await act()
     return (time.perf_counter() - began) / STEPS
 
 
@@ -162,10 +184,7 @@ class Slow:
 async def thousand() -> None:
     """A thousand turns of three steps of two seconds, in one process, on one journal."""
 
-    async def note(arguments: object, desk: object) -> str:
-        return "noted"
-
-    async with house(Slow(), ScriptedToolbox([(offered("work__note"), note)])) as conversations:
+    async with house(Slow(), ScriptedToolbox([(offered("work__note"), noted)])) as conversations:
         began = time.perf_counter()
         async with anyio.create_task_group() as tasks:
             for _ in range(1000):

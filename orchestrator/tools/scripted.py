@@ -18,7 +18,7 @@ class ToolFailed(Exception):
 
 
 def offered(name: str, *, read_only: bool = False, idempotent: bool = False) -> Tool:
-    """Return a tool called `server__tool` that takes any arguments."""
+    """Return a tool called `server__tool` that takes any arguments; its world is closed."""
     server, _, original = name.partition("__")
     return Tool(
         name=name,
@@ -29,6 +29,7 @@ def offered(name: str, *, read_only: bool = False, idempotent: bool = False) -> 
         read_only=read_only,
         destructive=not read_only,
         idempotent=idempotent,
+        open_world=False,
     )
 
 
