@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,8 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
 
     def stopped(table: str) -> None:
-        if table:
-            sys.stdout.write(table + "\n")
+        with contextlib.suppress(BrokenPipeError):  # whoever started us need not be there any more
+            sys.stdout.write(table + "\n" if table else "")
+            sys.stdout.flush()
 
     try:
         anyio.run(lambda: serve(settings, options.host, options.port, started=started, stopped=stopped))
