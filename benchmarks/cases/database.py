@@ -51,7 +51,7 @@ def cases(room: Path) -> Sequence[Case]:
                 tool_side("reference", reference, "read_query", {"query": SELECT}),
                 tool_side("dbhub", dbhub, "execute_sql", {"sql": SELECT}),
             ],
-            Budget(plus_ms=5),
+            Budget(ratio=2, to="driver", plus_ms=2),
         ),
         postgres_case(room),
         Case(

@@ -15,6 +15,7 @@ from servers.cleaning import clean, clean_line
 from servers.database.engine import Answer, Found, Outcome, Plan, Table
 from servers.database.profile import Profile
 from servers.database.schema import Listing
+from servers.encoded import Encoded
 from servers.limits import Page, Value
 
 Format = Literal["json", "csv", "markdown"]
@@ -109,24 +110,26 @@ def without_hidden(value: Any) -> Any:
 def query_result(answer: Answer, elapsed_ms: float, form: Format) -> CallToolResult:
     """Return the answer to a query; `form` is that of the text block."""
     columns = [{"name": clean_line(column.name), "type": column.type} for column in answer.columns]
-    structured: dict[str, Any] = {
-        "columns": columns,
-        "rows": answer.rows,
-        "row_count": len(answer.rows),
-        "truncated": answer.truncated,
-        "next_offset": answer.next_offset,
-        "elapsed_ms": round(elapsed_ms, 1),
-        "notes": answer.notes,
-    }
+    content = Encoded(
+        {
+            "columns": columns,
+            "rows": answer.rows,
+            "row_count": len(answer.rows),
+            "truncated": answer.truncated,
+            "next_offset": answer.next_offset,
+            "elapsed_ms": round(elapsed_ms, 1),
+            "notes": answer.notes,
+        }
+    )
     names = [column["name"] for column in columns]
     match form:
         case "json":
-            text = to_json(structured).decode()
+            text = content.text
         case "csv":
             text = as_csv(names, answer.rows) + footer(answer)
         case "markdown":
             text = as_markdown(names, answer.rows) + footer(answer)
-    return CallToolResult(content=[TextContent(text=text)], structured_content=structured)
+    return CallToolResult(content=[TextContent(text=text)], structured_content=content)
 
 
 def footer(answer: Answer) -> str:
