@@ -30,6 +30,7 @@ NPM = {
     "filesystem": "@modelcontextprotocol/server-filesystem@2026.8.31",
     "memory": "@modelcontextprotocol/server-memory@2026.8.31",
     "dbhub": "@bytebase/dbhub@1.4.0",
+    "ripgrep": "@vscode/ripgrep@1.18.0",
 }
 PYPI = {
     "mcp-1.26": ("mcp==1.26.0",),

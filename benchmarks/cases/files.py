@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from benchmarks.foreign import NPM, Missing, npm_package, npm_program
+from benchmarks.foreign import Missing, npm_package, npm_program
 from benchmarks.measuring import Budget, Case, Operation, Side, floor, ours, tool_side
 
 WORDS = [
@@ -135,7 +135,6 @@ def ripgrep() -> str:
     """Return the path of ripgrep. Raises `Missing`."""
     if (found := shutil.which("rg")) is not None:
         return found
-    NPM.setdefault("ripgrep", "@vscode/ripgrep@1.18.0")
     folder = npm_package("ripgrep").parent
     programs = [*folder.glob("ripgrep-*/bin/rg"), *folder.glob("ripgrep-*/bin/rg.exe")]
     if not programs:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
+from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock, TextContent, ToolAnnotations
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
@@ -16,9 +17,9 @@ from servers.files.errors import FilesError, Invalid
 from servers.files.listing import Listed, Listing, Sort, listed
 from servers.files.looking import look
 from servers.files.naming import quoted
-from servers.files.patience import Patience
+from servers.files.patience import SECONDS, Patience
 from servers.files.protocol.texts import As, Reading, read_at_once, read_place
-from servers.files.protocol.threads import in_thread, iso
+from servers.files.protocol.threads import in_thread, in_thread_telling, iso
 from servers.files.reading import Wanted
 from servers.files.results import FileInfo, FileList, FoundLines
 from servers.files.searching import Match, Search, Tally, search
@@ -144,6 +145,7 @@ def _result(each: list[Reading]) -> CallToolResult:
 def _add_search(server: ToolServer[Any], served: Served) -> None:
     @server.tool(annotations=LOOKS)
     async def fs_search(
+        ctx: Context[Any, Any],
         query: Annotated[str, Field(description="Text; RE2 if regex; for names also a glob")],
         path: str = ".",
         in_: Annotated[Literal["content", "name"], Field(validation_alias="in")] = "content",
@@ -163,17 +165,21 @@ def _add_search(server: ToolServer[Any], served: Served) -> None:
             for place in served.places(path)
         ]
         start = server.cursors.open(cursor, "fs_search", {"of": asked}) if cursor else [0, None]
-        page, following = await in_thread(lambda patience: _search(served, whats, start, patience))
+        tally = Tally()
+
+        async def tell(seconds: float) -> None:
+            await ctx.report_progress(seconds, max(SECONDS, seconds), f"{tally.scanned} files looked at")
+
+        page, following = await in_thread_telling(lambda patience: _search(served, whats, start, tally, patience), tell)
         page["next"] = server.cursors.seal("fs_search", {"of": asked}, following) if following else None
         return structured(page)
 
 
 def _search(
-    served: Served, whats: list[Search], start: list[Any], patience: Patience
+    served: Served, whats: list[Search], start: list[Any], tally: Tally, patience: Patience
 ) -> tuple[dict[str, Any], list[Any] | None]:
     """Search one folder after the other; the page, and where the next one starts."""
     matches: list[dict[str, Any]] = []
-    tally = Tally()
     first, after = start[0], start[1] and tuple(start[1])
     truncated, following = None, None
     for number in range(first, len(whats)):

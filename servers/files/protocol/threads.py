@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import anyio
 from anyio import to_thread
 
 from servers.files.errors import FilesError
 from servers.files.patience import SECONDS, Patience
 
 T = TypeVar("T")
+EVERY = 0.4
+"""Seconds between two words of progress."""
 
 
 async def in_thread(work: Callable[[Patience], T], seconds: float = SECONDS) -> T:
@@ -22,6 +26,27 @@ async def in_thread(work: Callable[[Patience], T], seconds: float = SECONDS) -> 
         return await to_thread.run_sync(_without_frames, work, patience, abandon_on_cancel=True)
     finally:
         patience.given_up.set()
+
+
+async def in_thread_telling(work: Callable[[Patience], T], tell: Callable[[float], Awaitable[None]]) -> T:
+    """Return what `work` returns; while it goes on, `tell` is called every `EVERY` seconds with the seconds so far."""
+    start, refusals, results = time.monotonic(), list[FilesError](), list[T]()
+
+    async def telling() -> None:
+        while True:
+            await anyio.sleep(EVERY)
+            await tell(time.monotonic() - start)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(telling)
+        try:
+            results.append(await in_thread(work))
+        except FilesError as refusal:  # a group of one would hide it
+            refusals.append(refusal)
+        tasks.cancel_scope.cancel()
+    if refusals:
+        raise refusals[0]
+    return results[0]
 
 
 async def to_the_end(work: Callable[[Patience], T], seconds: float = SECONDS) -> T:
