@@ -8,6 +8,7 @@ is refused for more names than reading. Spellings that another file system takes
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import stat
@@ -46,6 +47,7 @@ UNREAD_IN_GIT = ("config", "config.worktree", "credentials")
 _SHORT_NAME = re.compile(r"^(gi7eba|git|\.git)~\d+$")  # what FAT and NTFS call `.git` besides
 
 
+@functools.lru_cache(maxsize=1024)  # walks ask again and again for the same names of folders
 def plain(name: str) -> str:
     """Return `name` as the most forgiving file system would read it, for comparison only."""
     if name.isascii() and name.isprintable():
