@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.app import History, open_history
 from orchestrator.cli.asking import arguments_of
-from orchestrator.cli.cleaning import one_line
+from orchestrator.cli.cleaning import clean, one_line
 from orchestrator.cli.fields import NotAnAnswer
 from orchestrator.cli.lists import longest_wait
 from orchestrator.cli.opening import configured
@@ -96,7 +96,7 @@ def show(options: Options) -> int:
         shown = [f"{str(rule).ljust(min(width, 90))}  {WHERE[rule.scope]}" for rule in ordered]
         trusted = ", ".join(one_line(name, 40) for name in sorted(policy.trusted)) or "none"
         return [
-            *(one_line(row, 240) for row in shown or ["There are no rules."]),
+            *(clean(row) for row in shown or ["There are no rules."]),
             f"trusted to say which of their tools only read: {trusted}",
             "Without a rule: what only reads and is trusted runs; all else is asked.",
         ]
