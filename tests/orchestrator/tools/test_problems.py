@@ -32,13 +32,13 @@ BROKEN: list[tuple[str, Callable[[Path], ServerConfig], str, str]] = [
     ("killed", lambda _: bare("killed"), "negotiate", "process: signal SIGKILL"),
     (
         "deaf",
-        lambda _: bare("deaf", connect_timeout=1),
+        lambda _: bare("deaf", connect_timeout=6),
         "negotiate",
-        "did not answer within 1 seconds.*connect_timeout",
+        "did not answer within 6 seconds.*connect_timeout",
     ),
     (
         "junk",
-        lambda _: bare("junk", connect_timeout=1),
+        lambda _: bare("junk", connect_timeout=6),
         "negotiate",
         "other text than MCP.*Listening on http://localhost",
     ),
