@@ -31,9 +31,15 @@ class Tee(threading.Thread):
                 client, _ = self.door.accept()
             except OSError:
                 return
-            server = socket.create_connection(self.target)
-            threading.Thread(target=self.carry, args=(client, server, True), daemon=True).start()
-            threading.Thread(target=self.carry, args=(server, client, False), daemon=True).start()
+            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
+
+    def serve(self, client: socket.socket) -> None:
+        """Carry both ways until both ends are done, and close what was opened."""
+        with client, socket.create_connection(self.target) as server:
+            back = threading.Thread(target=self.carry, args=(server, client, False), daemon=True)
+            back.start()
+            self.carry(client, server, True)
+            back.join()
 
     def carry(self, source: socket.socket, sink: socket.socket, keep: bool) -> None:
         try:
