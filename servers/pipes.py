@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import re
@@ -35,6 +36,7 @@ LONGEST_MESSAGE = 6 * 1024 * 1024
 _CHUNK = 64 * 1024
 _AT_ONCE = 4096  # PIPE_BUF on Linux: a ready pipe takes that much without making the writer wait (pipe(7))
 _WIDEST = 1024 * 1024  # what Linux lets everyone ask for
+_LARGE = 1024 * 1024  # bytes of a message whose memory is given back at once
 _EDGE = 4096  # of a message that is too long, kept to find its id
 _ID = r'"id"\s*:\s*("(?:[^"\\]|\\.){0,200}"|-?\d{1,20})'
 _ID_AHEAD = re.compile(rf"^\s*\{{(?:(?!\"params\").)*?{_ID}".encode(), re.DOTALL)
@@ -121,6 +123,9 @@ class _Sending:
             async for data in self._queued:
                 await self._pipes.write(data)
                 self._waiting -= 1
+                if len(data) > _LARGE:
+                    del data
+                    gc.collect(1)  # the SDK leaves its copies in a cycle, and a few of these would add up
 
 
 @contextlib.contextmanager
