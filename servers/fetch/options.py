@@ -8,7 +8,7 @@ from ipaddress import ip_network
 
 from servers.fetch.addresses import Ground, Network
 from servers.fetch.guard import Ports
-from servers.fetch.urls import Domains
+from servers.fetch.urls import Domains, as_host
 from servers.fetch.web import Settings
 from servers.serving import CannotServe
 
@@ -34,9 +34,24 @@ def settings_of(options: argparse.Namespace) -> Settings:
     return Settings(
         ground=Ground(tuple(network_of(text) for text in options.allow_cidr)),
         ports=Ports(tuple(port_of(text) for text in options.allow_port)),
-        domains=Domains(tuple(options.allow_domain), tuple(options.deny_domain)),
+        domains=Domains(domains_of(options, "allow"), domains_of(options, "deny")),
         robots=not options.ignore_robots,
     )
+
+
+def domains_of(options: argparse.Namespace, what: str) -> tuple[str, ...]:
+    """Return the domains of `--allow-domain` or `--deny-domain`. Raises `CannotServe` for what no host is called."""
+    written: list[str] = getattr(options, f"{what}_domain")
+    names: list[str] = []
+    for text in written:
+        name = as_host(text)
+        if name is None:
+            raise CannotServe(
+                f"--{what}-domain: {text!r} is no name of a host."
+                " Write one such as example.com; it stands for the names below it too."
+            )
+        names.append(name)
+    return tuple(names)
 
 
 def network_of(text: str) -> Network:

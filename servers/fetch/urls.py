@@ -15,16 +15,16 @@ SCHEMES = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Domains:
-    """The operator's lists. A name on a list stands for itself and every name below it."""
+    """The operator's lists, in ASCII as `as_host` gives it. A name stands for itself and every name below it."""
 
     allowed: tuple[str, ...] = ()
     """When not empty, only these."""
     denied: tuple[str, ...] = ()
     """Never these, also when allowed."""
 
-    def check(self, host: str) -> None:
-        """Raise `Denied` if the operator does not want this host."""
-        name = host.rstrip(".").lower()
+    def check(self, url: httpx2.URL) -> None:
+        """Raise `Denied` if the operator does not want the host of this URL, in whichever script it was written."""
+        name = url.raw_host.decode("ascii").rstrip(".").lower()
         if below(name, self.denied) or (self.allowed and not below(name, self.allowed)):
             raise Denied(f"The operator of this server does not allow {name}. Use another source.")
 
@@ -32,6 +32,17 @@ class Domains:
 def below(name: str, domains: Iterable[str]) -> bool:
     """Return whether `name` is one of `domains` or a name below one."""
     return any(name == domain or name.endswith("." + domain) for domain in (d.lower().strip(".") for d in domains))
+
+
+def as_host(text: str) -> str | None:
+    """Return a name as it is compared, international ones in ASCII (`xn--...`); None if `text` is not just a name."""
+    name = text.strip(".")
+    if not name or any(letter in ":/@?#*\\%[]" or letter <= " " for letter in name):
+        return None
+    try:
+        return httpx2.URL(f"http://{name}").raw_host.decode("ascii").lower() or None
+    except (httpx2.InvalidURL, ValueError):
+        return None
 
 
 def parse(text: str) -> httpx2.URL:

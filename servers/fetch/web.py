@@ -83,7 +83,7 @@ class Web:
         Raises a `Refusal` of `servers.fetch.failures` that says what to do.
         """
         target = urls.parse(url)
-        self._settings.domains.check(target.host)
+        self._settings.domains.check(target)
         try:
             with anyio.fail_after(self._settings.caps.seconds):
                 return await self._read(target, view, max_age, robots=self._settings.robots and not asked_by_user)
@@ -144,7 +144,7 @@ class Web:
     async def _follow(self, asked: httpx2.URL, *, public_only: bool, step: Step) -> tuple[httpx2.URL, Answer]:
         url = asked
         for _ in range(self._settings.caps.redirects + 1):
-            self._settings.domains.check(url.host)
+            self._settings.domains.check(url)
             answer = await step(url, public_only)
             if answer.redirect is None:
                 return url, answer

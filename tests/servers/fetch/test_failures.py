@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 from mcp import Client
 
 from servers.fetch.server import build
-from servers.fetch.urls import Domains
+from servers.fetch.urls import Domains, as_host
 from servers.fetch.web import Settings
 from tests.servers.fetch.reading import fetch, text
 from tests.servers.fetch.site import LOOPBACK, OPEN, Names, answer, serving
@@ -96,6 +96,24 @@ async def test_an_operators_lists_of_domains_are_obeyed_at_every_hop() -> None:
             assert (await fetch(client, site.url("/", host))).is_error is not fine, host
         site.pages["/hop"] = answer(status="302 Found", Location=site.url("/", "other.example"))
         assert text(await fetch(client, site.url("/hop", "ok.example"))).startswith("denied: ")
+
+
+@pytest.mark.parametrize("listed", ["b\u00fccher.example", "xn--bcher-kva.example", "B\u00dcCHER.example."])
+async def test_an_international_name_is_on_the_list_in_whichever_script_it_is_asked_for(listed: str) -> None:
+    spellings = ("b\u00fccher.example", "xn--bcher-kva.example", "XN--Bcher-KVA.example", "www.B\u00fccher.example.")
+    ascii_name = as_host(listed)
+    assert ascii_name == "xn--bcher-kva.example"
+    names = Names({"xn--bcher-kva.example": [["127.0.0.1"]]})
+    denied = Settings(ground=LOOPBACK, domains=Domains((), (ascii_name,)))
+    allowed = Settings(ground=LOOPBACK, domains=Domains((ascii_name,)))
+    async with serving({"/": answer("page")}) as site:
+        async with Client(build(denied, resolver=names)) as client:
+            for host in spellings:
+                said = text(await fetch(client, site.url("/", host)))
+                assert said.startswith("denied: The operator of this server"), host
+            assert site.requests == []
+        async with Client(build(allowed, resolver=names)) as client:
+            assert not (await fetch(client, site.url("/", spellings[0]))).is_error
 
 
 def self_signed(folder: Path) -> Path:

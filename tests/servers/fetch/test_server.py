@@ -265,7 +265,9 @@ def test_the_operator_chooses_the_engine_by_url_or_key() -> None:
 @pytest.mark.parametrize(
     "options",
     [["--allow-cidr", "0.0.0.0/0"], ["--allow-cidr", "::/0"], ["--allow-cidr", "10.0.0.1/8"], ["--allow-cidr", "x"],
-     ["--allow-port", "0"], ["--allow-port", "http"], ["--searxng", "searxng:8080"]],
+     ["--allow-port", "0"], ["--allow-port", "http"], ["--searxng", "searxng:8080"],
+     ["--deny-domain", "https://evil.example"], ["--deny-domain", "*.evil.example"], ["--allow-domain", "a.example:80"],
+     ["--allow-domain", ""]],
 )  # fmt: skip
 async def test_options_that_cannot_be_meant_end_the_program_with_a_sentence(options: list[str]) -> None:
     with anyio.fail_after(20):
