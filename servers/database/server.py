@@ -18,7 +18,7 @@ from servers.database.protocol.prompts import add_prompts
 from servers.database.protocol.resources import add_resources
 from servers.database.protocol.served import Served
 from servers.database.protocol.tools import add_tools
-from servers.database.sources import BadSource, Bounds, Source, Sources, distinct, parse
+from servers.database.sources import NAMED, BadSource, Bounds, Source, Sources, distinct, parse
 from servers.serving import CannotServe, Program
 from servers.toolserver import ToolServer
 
@@ -116,6 +116,8 @@ def sources_of(options: argparse.Namespace) -> list[Source]:
     try:
         sources = [parse(text) for text in written(options)]
         if options.demo is not None:
+            if NAMED.fullmatch(str(options.demo)):
+                raise BadSource(f"--demo takes a path, and {str(options.demo)!r} is a source: write it before --demo.")
             sources.append(Source("sample", "sqlite", str(sample.create(options.demo.expanduser()).resolve())))
     except (BadSource, OSError) as wrong:
         raise CannotServe(str(wrong)) from None

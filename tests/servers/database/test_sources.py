@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from servers.database.server import PROGRAM, written
+from servers.database.server import PROGRAM, sources_of, written
 from servers.database.sources import BadSource, Source, distinct, parse
 from servers.serving import CannotServe
 from tests.servers.database.postgres_server import Postgres
@@ -77,6 +77,8 @@ def test_the_address_in_the_environment_is_used_where_there_is_no_other(
     assert written(options()) == ["postgresql://u@h/d"]
     assert written(options("a.db")) == ["a.db"]
     assert written(options("--demo", str(tmp_path / "d.db"))) == []
+    with pytest.raises(CannotServe, match=r"--demo takes a path, and 'shop=a\.db' is a source"):
+        sources_of(options("--demo", "shop=a.db"))
 
 
 @pytest.mark.parametrize("line", [["--timeout", "0"], ["--timeout", "31"], ["--max-bytes", "1"], []])
