@@ -7,7 +7,7 @@ from typing import Any
 
 from mcp.server import MCPServer
 
-from servers.settings import Settings
+from servers.settings import LOOPBACK, Settings
 
 
 def refused(server: str, reason: str) -> dict[str, Any]:
@@ -61,6 +61,8 @@ def _warnings(settings: Settings) -> list[str]:
         found.append("every program on this machine may call, without a token")
     if settings.address is not None and not settings.address.loopback:
         found.append("tokens travel unencrypted unless a TLS proxy stands before this port")
+    if settings.address is not None and not settings.address.loopback and set(settings.hosts) == set(LOOPBACK):
+        found.append("no --allow-host names what other machines call this one: their requests are answered with 421")
     if settings.stateless:
         found.append("without sessions, old clients lose cancellation and questions to the user")
     if settings.audit_full:

@@ -44,7 +44,7 @@ class Program:
     add_options: Callable[[argparse.ArgumentParser], None]
     """Adds the options that only this server has."""
     build: Callable[[argparse.Namespace], MCPServer[Any]]
-    """Builds the server from the parsed options; `state_keys` is among them. Raises `CannotServe`."""
+    """Builds the server from the parsed options and `state_keys`, `secret_files`. Raises `CannotServe`."""
     concurrency: int = 8
     """How many calls run at once unless the operator says otherwise."""
     posture: Callable[[argparse.Namespace], Mapping[str, object]] = _says_nothing
@@ -84,7 +84,12 @@ def serve(name: str, parts: Sequence[Part], options: argparse.Namespace) -> int:
         return _serve(name, servers, common, lines)
     except* CannotServe as refusal:
         reason = str(next(_leaves(refusal)))
-    if options.check:
+    return refuse(name, reason, check=options.check)
+
+
+def refuse(name: str, reason: str, *, check: bool) -> int:
+    """Say why nothing is served, as a posture if `check` asked for one, and return the exit code."""
+    if check:
         print(json.dumps(refused(name, reason), indent=2))  # noqa: T201 - this is what was asked for
         return 1
     sys.stderr.write(f"{name}: {reason}\n")
@@ -94,6 +99,7 @@ def serve(name: str, parts: Sequence[Part], options: argparse.Namespace) -> int:
 def _build(part: Part, common: Settings, lines: Lines) -> MCPServer[Any]:
     """Build one server and put the gate and the audit around it."""
     part.options.state_keys = common.state_keys
+    part.options.secret_files = common.secret_files
     server = part.program.build(part.options)
     Gate(Allowance(common.deadline, common.concurrency, common.rate)).guard(server)
     sparing = Sparing()

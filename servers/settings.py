@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from servers.tokens import Tokens, TokenTrouble
 
 TOKEN_VARIABLE = "MCP_SERVER_TOKEN"
 SHORTEST_KEY = 32
+_HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -65,6 +68,8 @@ class Settings:
     """Every `Origin` that is answered; requests without one always are."""
     tokens: Tokens
     state_keys: tuple[bytes, ...]
+    secret_files: tuple[Path, ...]
+    """Where tokens and keys are read from: no server may serve them."""
     stateless: bool
     sessions: int
     """HTTP sessions (of clients before 2026-07-28) that may be open at once."""
@@ -120,6 +125,10 @@ def settings(options: argparse.Namespace) -> Settings:
         raise CannotServe("--deadline must be more than 0 and at most 86400 seconds.")
     if options.concurrency < 1 or options.sessions < 1:
         raise CannotServe("--concurrency and --sessions must be at least 1.")
+    for host in options.allow_host:
+        _refuse_no_host(host)
+    for origin in options.allow_origin:
+        _refuse_no_origin(origin)
     own = (f"[{address.host}]" if ":" in address.host else address.host,) if address and not _is_any(address) else ()
     return Settings(
         address=address,
@@ -127,6 +136,7 @@ def settings(options: argparse.Namespace) -> Settings:
         origins=tuple(options.allow_origin),
         tokens=tokens,
         state_keys=_state_keys(options.state_key_file),
+        secret_files=tuple(file for file in (options.token_file, options.state_key_file) if file),
         stateless=options.stateless,
         sessions=options.sessions,
         deadline=options.deadline,
@@ -142,9 +152,25 @@ def settings(options: argparse.Namespace) -> Settings:
 def _address(text: str) -> Address:
     host, colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
+    if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65_535:
         raise CannotServe(f"--http takes HOST:PORT, for example 127.0.0.1:8000, and not {text!r}.")
     return Address(host, int(port))
+
+
+def _refuse_no_host(text: str) -> None:
+    if not _HOST.fullmatch(text):
+        raise CannotServe(
+            f"--allow-host takes a name or an address, for example files.internal, and not {text!r}; every port of it"
+            " is answered."
+        )
+
+
+def _refuse_no_origin(text: str) -> None:
+    if not _ORIGIN.fullmatch(text):
+        raise CannotServe(
+            f"--allow-origin takes the origin of one web page, for example https://app.example, and not {text!r}."
+            " `*` and `null` are those of pages nobody knows."
+        )
 
 
 def _is_any(address: Address) -> bool:

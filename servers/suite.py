@@ -9,10 +9,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import shlex
-import sys
 from collections.abc import Sequence
 
-from servers.serving import Part, Program, serve
+from servers.serving import Part, Program, refuse, serve
 from servers.settings import CannotServe, add_options
 
 SERVERS = ("files", "database", "fetch")
@@ -30,8 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if len({part.program.name for part in parts}) != len(parts):
             raise CannotServe("a server is named twice; give all its options at once.")
     except CannotServe as refusal:
-        sys.stderr.write(f"mcp-suite: {refusal}\n")
-        return 2
+        return refuse("mcp-suite", str(refusal), check=options.check)
     return serve("mcp-suite", parts, options)
 
 
@@ -42,7 +40,12 @@ def _part(text: str) -> Part:
     program: Program = importlib.import_module(f"servers.{name}.server").PROGRAM
     line = argparse.ArgumentParser(prog=f"mcp-suite {name}=", description=program.summary)
     program.add_options(line)
-    return Part(program, line.parse_args(shlex.split(own)))
+    try:
+        return Part(program, line.parse_args(shlex.split(own)))
+    except ValueError as wrong:  # of shlex: a quote that nobody closes
+        raise CannotServe(
+            f"the options of {name} cannot be read: {str(wrong).lower()}. Quote them as in a shell."
+        ) from None
 
 
 if __name__ == "__main__":

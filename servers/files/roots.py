@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 _NAMED = re.compile(r"^([A-Za-z][A-Za-z0-9_-]{0,31})=(.+)$", re.DOTALL)
 _HOMES = ("/home", "/Users")
@@ -61,6 +62,17 @@ def refuse_broad(real: str) -> None:
         raise BadRoot(f"Will not serve {what}: name a folder below it, such as `mcp-files ~/Documents`.")
     if any(real == place or real.startswith(place + "/") for place in _SYSTEM):
         raise BadRoot("Will not serve a folder of the system itself: name a folder with documents.")
+
+
+def refuse_secrets(roots: Sequence[Root], files: Sequence[Path]) -> None:
+    """Raise `BadRoot` for a folder that holds one of `files`: whoever reads it could call as anybody."""
+    for file in files:
+        real = os.path.realpath(file)
+        for root in roots:
+            if real.startswith(root.path + "/"):
+                raise BadRoot(
+                    f"The folder {root.name!r} holds {file.name!r}, a secret of this server: keep it elsewhere."
+                )
 
 
 def _name_for(real: str) -> str:

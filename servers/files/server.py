@@ -16,7 +16,7 @@ from servers.files.protocol.reading_tools import add_reading_tools
 from servers.files.protocol.watching import Watching
 from servers.files.protocol.writing_tools import add_writing_tools
 from servers.files.quota import MEGABYTE, USUAL, Quota
-from servers.files.roots import BadRoot, Root, parse_roots
+from servers.files.roots import BadRoot, Root, parse_roots, refuse_secrets
 from servers.files.served import Served
 from servers.serving import CannotServe, Program
 
@@ -85,9 +85,12 @@ def _add_options(line: argparse.ArgumentParser) -> None:
 
 def _build(options: argparse.Namespace) -> FilesServer:
     give_back_early()
+    if options.quota < 0:
+        raise CannotServe("--quota takes megabytes, 0 or more.")
     if options.watch and find_spec("watchfiles") is None:
         raise CannotServe("--watch needs the package watchfiles: install it, or leave --watch out.")
     try:
+        refuse_secrets(parse_roots(options.roots), getattr(options, "secret_files", ()))
         server = build(
             options.roots,
             allow=options.allow,

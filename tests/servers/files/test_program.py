@@ -80,6 +80,21 @@ def test_check_prints_the_posture_without_serving(tmp_path: Path) -> None:
     assert str(tmp_path) not in done.stdout
 
 
+@pytest.mark.parametrize("option", ["--token-file", "--state-key-file"])
+def test_a_folder_that_holds_a_secret_of_the_server_is_not_served(tmp_path: Path, option: str) -> None:
+    tree(tmp_path, {"docs/a/secret": "k" * 40 + "\n", "docs/b/x": ""})
+    (tmp_path / "link").symlink_to(tmp_path / "docs" / "a" / "secret")
+    for secret in (tmp_path / "docs" / "a" / "secret", tmp_path / "link"):
+        done = run(str(tmp_path / "docs"), option, str(secret))
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "a secret of this server: keep it elsewhere." in done.stderr
+    assert run("--check", str(tmp_path / "docs" / "b"), option, str(secret)).returncode == 0
+
+
+def test_a_quota_below_nothing_is_refused(tmp_path: Path) -> None:
+    assert run(str(tmp_path), "--quota", "-1").returncode == 2
+
+
 @pytest.mark.parametrize(
     ("text", "name", "writable"),
     [("{0}", "here", False), ("{0}:rw", "here", True), ("x={0}:ro", "x", False), ("a-b_1={0}:rw", "a-b_1", True)],

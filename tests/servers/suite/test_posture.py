@@ -39,3 +39,13 @@ def test_a_posture_that_is_refused_says_why_and_exits_with_1(tmp_path: Path) -> 
     code, posture, errors = check("--notes", str(tmp_path), "--http", "0.0.0.0:8000")
     assert (code, posture["ok"], errors) == (1, False, "")
     assert "nobody would be asked for a token" in posture["refused"]
+
+
+def test_an_address_for_all_that_answers_to_no_name_of_theirs_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "tokens").write_text(TOKEN)
+    common = ("--notes", str(tmp_path), "--http", "0.0.0.0:8000", "--token-file", str(tmp_path / "tokens"))
+    warned = [
+        any("--allow-host" in each for each in check(*common, *more)[1]["warnings"])
+        for more in ((), ("--allow-host", "files"))
+    ]
+    assert warned == [True, False]

@@ -65,6 +65,15 @@ def test_only_names_of_this_machine_and_allowed_ones_are_answered(tmp_path: Path
         ("--rate", "nan"),
         ("--token-file", "/nowhere"),
         ("--state-key-file", "/nowhere"),
+        ("--http", "127.0.0.1:٣"),
+        ("--allow-host", "*"),
+        ("--allow-host", "http://files"),
+        ("--allow-host", "files:8000"),
+        ("--allow-origin", "*"),
+        ("--allow-origin", "null"),
+        ("--allow-origin", "app.example"),
+        ("--allow-origin", "https://app.example/"),
+        ("--allow-origin", ""),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_name(argv: tuple[str, str]) -> None:

@@ -86,3 +86,20 @@ async def test_the_three_servers_stand_behind_one_port(tmp_path: Path) -> None:
 def test_a_server_named_twice_is_refused() -> None:
     done = suite("fetch=", "fetch=")
     assert (done.returncode, done.stderr) == (2, "mcp-suite: a server is named twice; give all its options at once.\n")
+
+
+@pytest.mark.parametrize("part", ["files='/srv", 'files="--root'])
+def test_options_with_an_open_quote_are_refused_in_a_sentence(part: str) -> None:
+    served_so, checked = suite(part), suite("--check", part)
+    said = "the options of files cannot be read: no closing quotation. Quote them as in a shell."
+    assert (served_so.returncode, served_so.stdout, served_so.stderr) == (2, "", f"mcp-suite: {said}\n")
+    refusal = {"server": "mcp-suite", "ok": False, "refused": said}
+    assert (checked.returncode, json.loads(checked.stdout)) == (1, refusal)
+
+
+def test_the_file_with_the_tokens_is_not_among_the_files(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "tokens").write_text("a-token-of-the-operator\n")
+    done = suite("--http", "127.0.0.1:0", "--token-file", str(tmp_path / "docs" / "tokens"), f"files={tmp_path}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "holds 'tokens', a secret of this server" in done.stderr
