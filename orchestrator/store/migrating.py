@@ -26,19 +26,29 @@ def migrate(database: apsw.Connection) -> None:
     """Apply what is missing. Raises `StoreError` if a newer program wrote the database."""
     if version(database) == newest():
         return
-    with database:  # a savepoint ...
-        database.execute("create table if not exists schema_version (number integer primary key) strict")
-        have = version(database)  # ... in which another process may have been faster
-        if have > newest():
-            raise StoreError(
-                f"The history in {database.filename} was written by a newer version (schema {have}, this one knows "
-                f"{newest()}).",
-                "Update this program; nothing was changed.",
-            )
-        for number, sql in steps():
-            if number > have:
-                database.execute(sql)
-                database.execute("insert into schema_version values (?)", (number,))
+    database.execute("begin immediate")  # ... so that what is read here is still so when it is written
+    try:
+        _apply(database)
+    except BaseException:
+        if database.in_transaction:
+            database.execute("rollback")
+        raise
+    database.execute("commit")
+
+
+def _apply(database: apsw.Connection) -> None:
+    database.execute("create table if not exists schema_version (number integer primary key) strict")
+    have = version(database)  # another process may have been faster
+    if have > newest():
+        raise StoreError(
+            f"The history in {database.filename} was written by a newer version (schema {have}, this one knows "
+            f"{newest()}).",
+            "Update this program; nothing was changed.",
+        )
+    for number, sql in steps():
+        if number > have:
+            database.execute(sql)
+            database.execute("insert into schema_version values (?)", (number,))
 
 
 def version(database: apsw.Connection) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import apsw
+from pydantic import ValidationError
 
 from orchestrator.errors import NotFound
 from orchestrator.events import EVENT, DurableEvent, Recorded, TurnFinished
@@ -99,9 +100,12 @@ def record(turn: TurnRef, seq: int, at: float, event: DurableEvent) -> Recorded:
 
 
 def recorded(conversation_id: str, row: tuple[apsw.SQLiteValue, ...]) -> Recorded:
-    """Return a row of `EVENTS` as the event it holds."""
+    """Return a row of `EVENTS` as the event it holds. Raises `ValueError` if it holds none."""
     seq, turn_id, at, body = row
-    event = EVENT.validate_json(str(body))
+    try:
+        event = EVENT.validate_json(str(body))
+    except ValidationError as error:
+        raise ValueError(f"event {seq} of conversation {conversation_id} is none") from error
     when = datetime.fromtimestamp(float(str(at)), UTC)
     return Recorded(conversation_id=conversation_id, turn_id=str(turn_id), seq=int(str(seq)), at=when, event=event)
 

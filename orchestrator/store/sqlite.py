@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +25,10 @@ from orchestrator.store import migrating, rows, searching
 from orchestrator.store.writer import Writer
 
 T = TypeVar("T")
+Row = tuple["apsw.SQLiteValue", ...]
 TITLE_LENGTH = 80
+BETWEEN_ATTEMPTS = 0.02
+SALVAGE = "`orchestrator conversations salvage FILE --output NEW` reads what is left of it into a new file."
 
 
 class SqliteStore:
@@ -37,7 +41,6 @@ class SqliteStore:
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             writing = _open(path, patience_ms)
-            migrating.migrate(writing)
             self._reading = _open(path, patience_ms)
         self._path = path
         self._writer = Writer(writing)
@@ -50,20 +53,19 @@ class SqliteStore:
             raise Conflict(f"There is a conversation {conversation_id} already.")
 
     async def heads(self, limit: int = 50) -> list[Head]:
-        found = await self._read(f"{rows.HEAD} order by c.updated desc limit ?", (limit,))
-        return [rows.head(row) for row in found]
+        return await self._read(f"{rows.HEAD} order by c.updated desc limit ?", (limit,), rows.head)
 
     async def head(self, conversation_id: str) -> Head:
-        found = await self._read(f"{rows.HEAD} where c.id = ?", (conversation_id,))
+        found = await self._read(f"{rows.HEAD} where c.id = ?", (conversation_id,), rows.head)
         if not found:
             raise rows.no_such(conversation_id)
-        return rows.head(found[0])
+        return found[0]
 
     async def events(self, conversation_id: str, after: int = 0) -> list[Recorded]:
-        found = await self._read(rows.EVENTS, (conversation_id, after))
+        found = await self._read(rows.EVENTS, (conversation_id, after), partial(rows.recorded, conversation_id))
         if not found:
             await self.head(conversation_id)
-        return [rows.recorded(conversation_id, row) for row in found]
+        return found
 
     async def begin(self, conversation_id: str, turn_id: str, owner: str, started: DurableEvent) -> Recorded:
         turn = TurnRef(conversation_id, turn_id, epoch=1)
@@ -107,7 +109,7 @@ class SqliteStore:
         if not (query := searching.query(text)):
             return []
         sql = searching.SQL.format(index="returned" if results else "said")
-        return [searching.hit(row) for row in await self._read(sql, (query, limit))]
+        return await self._read(sql, (query, limit), searching.hit)
 
     async def fork(self, conversation_id: str, new_id: str, upto: int) -> None:
         def work(db: apsw.Connection) -> None:
@@ -138,21 +140,48 @@ class SqliteStore:
         with _translated(self._path):
             return await self._writer.run(work)
 
-    async def _read(self, sql: str, values: tuple[apsw.SQLiteValue, ...]) -> list[tuple[apsw.SQLiteValue, ...]]:
-        def work() -> list[tuple[apsw.SQLiteValue, ...]]:
+    async def _read(self, sql: str, values: Row, made: Callable[[Row], T]) -> list[T]:
+        """Return what is made of each row. Raises `StoreError` if one holds what was never written."""
+
+        def work() -> list[Row]:
             with self._lock:
                 return self._reading.execute(sql, values).fetchall()
 
         with _translated(self._path):
-            return await anyio.to_thread.run_sync(work)
+            found = await anyio.to_thread.run_sync(work)
+            try:
+                return [made(row) for row in found]
+            except (ValueError, OverflowError) as error:
+                raise StoreError(f"The history in {self._path} is damaged ({error}).", SALVAGE) from error
 
 
 def _open(path: Path, patience_ms: int) -> apsw.Connection:
-    database = apsw.Connection(str(path))
+    """Return a connection to a database whose schema is up to date.
+
+    Windows that open a new file at the same moment stand in one another's way, and SQLite's own patience does not cover
+    the change to the write-ahead log; so we have it instead.
+    """
+    deadline = time.monotonic() + patience_ms / 1000
+    while True:
+        with ExitStack() as undo:
+            database = apsw.Connection(str(path))
+            undo.callback(database.close)
+            try:
+                _prepare(database, patience_ms)
+            except apsw.BusyError:
+                if time.monotonic() >= deadline:
+                    raise
+            else:
+                undo.pop_all()
+                return database
+        time.sleep(BETWEEN_ATTEMPTS)
+
+
+def _prepare(database: apsw.Connection, patience_ms: int) -> None:
     database.set_busy_timeout(patience_ms)
     for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", "trusted_schema = off"):
         database.execute(f"pragma {pragma}")
-    return database
+    migrating.migrate(database)
 
 
 @contextmanager
@@ -168,6 +197,5 @@ def _translated(path: Path) -> Generator[None]:
         ) from error
     except (apsw.ReadOnlyError, apsw.CantOpenError, OSError) as error:
         raise StoreError(f"The history in {path} cannot be written ({error}).", "Check the folder's rights.") from error
-    except (apsw.CorruptError, apsw.NotADBError) as error:
-        advice = "`orchestrator conversations salvage FILE --output NEW` reads what is left of it into a new file."
-        raise StoreError(f"The history in {path} is damaged ({error}).", advice) from error
+    except (apsw.Error, UnicodeDecodeError) as error:  # a broken tree, a table that is gone, text that is none
+        raise StoreError(f"The history in {path} is damaged ({error}).", SALVAGE) from error

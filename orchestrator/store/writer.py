@@ -93,12 +93,15 @@ class Writer:
             self._database.execute("begin immediate")
             for job in batch:
                 job.attempt(self._database)
+                if not self._database.in_transaction:  # a failing disk makes SQLite undo all of it
+                    raise job.error or apsw.AbortError("the transaction was undone")
             self._database.execute("commit")
-        except apsw.Error as error:  # nothing of the batch is on disk
+        except Exception as error:  # noqa: BLE001 - nothing of the batch is on disk, and each caller must hear it
             for job in batch:
                 job.error = error
-            if self._database.in_transaction:
-                self._database.execute("rollback")
+            with contextlib.suppress(apsw.Error):
+                if self._database.in_transaction:
+                    self._database.execute("rollback")
 
 
 def wake(batch: list[Job]) -> None:

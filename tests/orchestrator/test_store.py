@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import apsw
 import pytest
 
@@ -15,6 +19,7 @@ from orchestrator.messages import Message, Result, Text, Usage, failed
 from orchestrator.ports import Store
 from orchestrator.store.memory import MemoryStore
 from orchestrator.store.sqlite import SqliteStore
+from orchestrator.store.writer import Writer
 from tests.orchestrator.playing import begun
 
 pytestmark = pytest.mark.anyio
@@ -245,6 +250,109 @@ async def test_a_damaged_database_is_said_to_be_damaged_with_a_way_out(tmp_path:
     path.write_bytes(b"this is not a database" * 1000)
     with pytest.raises(StoreError, match=r"damaged .*salvage FILE"):
         SqliteStore(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        'update events set body = \'{"type": "text_delt\' where seq = 1',
+        "update events set body = cast(x'7bff7d' as text) where seq = 1",
+        "update events set at = 1e300",
+        "update conversations set updated = 1e300",
+        "update conversations set title = cast(x'ff' as text)",
+        "drop table schema_version",
+        "drop table events",
+    ],
+)
+async def test_a_row_that_holds_what_nobody_wrote_is_an_error_with_a_way_out(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "journal.db"
+    store = SqliteStore(path)
+    await store.create("c")
+    await store.append(await begun(store, "c", "t"), [DONE])
+    await store.close()
+    with apsw.Connection(str(path)) as database:
+        database.execute(damage)
+    with pytest.raises(StoreError, match=r"damaged .*salvage FILE"):
+        store = SqliteStore(path)
+        try:
+            await store.heads()
+            await store.events("c")
+        finally:
+            await store.close()
+
+
+OPEN = """
+import sys, anyio
+from pathlib import Path
+from orchestrator.store.sqlite import SqliteStore
+
+async def main():
+    sys.stdin.read(1)
+    for number in range(5):
+        store = SqliteStore(Path(f"{sys.argv[1]}{number}.db"))
+        await store.create(sys.argv[2])
+        await store.close()
+
+anyio.run(main)
+"""
+
+
+def test_windows_that_open_a_new_file_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+    line = [sys.executable, "-c", OPEN, str(tmp_path / "new")]
+    windows = [
+        subprocess.Popen([*line, f"c{number}"], stdin=subprocess.PIPE, stderr=subprocess.PIPE) for number in range(4)
+    ]
+    for window in windows:
+        assert window.stdin is not None
+        window.stdin.write(b"x")
+        window.stdin.flush()
+    said = [window.communicate(timeout=60)[1].decode() for window in windows]
+    assert said == [""] * 4
+
+
+async def test_what_a_failing_disk_made_undone_is_told_to_all_who_wrote_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "one.db")
+    database = apsw.Connection(path)
+    database.execute("create table things (name text)")
+    writer = Writer(database)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def first(db: apsw.Connection) -> None:
+        entered.set()
+        go_on.wait(20)
+
+    def kept(db: apsw.Connection) -> None:
+        db.execute("insert into things values ('a')")
+
+    def undone(db: apsw.Connection) -> None:
+        db.execute("rollback")  # as SQLite itself does at some errors
+        raise apsw.FullError("database or disk is full")
+
+    outcomes: list[str] = []
+
+    async def run(work: Callable[[apsw.Connection], None]) -> None:
+        try:
+            await writer.run(work)
+        except apsw.Error as error:
+            return outcomes.append(type(error).__name__)
+        outcomes.append("done")
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run, first)
+            await anyio.to_thread.run_sync(entered.wait, 20)
+            for work in (kept, undone, kept):  # these share one commit
+                tasks.start_soon(run, work)
+            await anyio.wait_all_tasks_blocked()
+            go_on.set()
+        assert len(outcomes) == 4
+        assert outcomes.count("done") == 1, outcomes
+        await run(kept)
+    assert outcomes[-1] == "done", "the writer goes on"
+    await anyio.to_thread.run_sync(writer.close)
+    with apsw.Connection(path) as again:
+        assert again.execute("select count(*) from things").get == 1
+    again.close()
 
 
 async def test_a_locked_database_is_an_error_that_names_the_file(tmp_path: Path) -> None:
