@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import anyio
 import pytest
@@ -18,7 +21,11 @@ from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.types import TextContent
 
 from servers.pipes import LONGEST_MESSAGE
-from tests.servers.suite.running import PATIENCE, SAMPLE, Served, appears, served
+from tests.servers.suite.running import HOUSE, PATIENCE, SAMPLE, Served, appears, served
+
+if sys.platform == "linux":
+    import fcntl
+    from fcntl import F_SETPIPE_SZ
 
 HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
@@ -246,6 +253,57 @@ def test_a_client_that_never_reads_standard_error_does_not_stop_it(tmp_path: Pat
         process.stdin.close()
         assert process.wait(PATIENCE) == 0
         process.stderr.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a pipe be made narrower (F_SETPIPE_SZ)")
+def test_lines_through_a_full_pipe_that_does_not_wait_arrive_whole_and_in_order(tmp_path: Path) -> None:
+    """A client may make its pipe non-blocking and narrow: then a write takes a part of a line, and the rest waits."""
+    texts = [
+        f"{number}:{'z' * size}" for number, size in enumerate((20_000, 10, 900_000, 5_000, 2_000_000, 100, 70_000))
+    ]
+    calls = [
+        {"jsonrpc": "2.0", "id": n, "method": "tools/call", "params": {"name": "echo", "arguments": {"text": text}}}
+        for n, text in enumerate(texts)
+    ]
+    read_from, write_to = os.pipe()
+    with open(read_from, "rb", buffering=0) as wire:
+        os.set_blocking(write_to, False)
+        process = subprocess.Popen(
+            sample(tmp_path), stdin=subprocess.PIPE, stdout=write_to, stderr=subprocess.DEVNULL, cwd=HOUSE
+        )
+        os.close(write_to)
+        with process:
+            assert process.stdin is not None
+            process.stdin.write(
+                json.dumps({"jsonrpc": "2.0", "id": -1, "method": "initialize", "params": HELLO}).encode()
+            )
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            answers = map(json.loads, lines_of(wire))
+            assert next(answers)["id"] == -1
+            fcntl.fcntl(wire, F_SETPIPE_SZ, 4096)  # the server took it for a megabyte
+            lines = "".join(json.dumps(call) + "\n" for call in calls).encode()
+            asking = threading.Thread(target=process.stdin.write, args=(lines,))
+            asking.start()
+            answered = [next(answers) for _ in calls]
+            asking.join(PATIENCE)
+            process.stdin.close()
+            assert process.wait(PATIENCE) == 0
+    assert [answer["id"] for answer in answered] == list(range(len(texts)))
+    assert [answer["result"]["content"][0]["text"] for answer in answered] == texts
+
+
+def lines_of(wire: IO[bytes]) -> Generator[bytes]:
+    """Read line after line, a few bytes at a time."""
+    held = b""
+    while True:
+        *whole, held = held.split(b"\n")
+        yield from whole
+        readable, _, _ = select.select([wire], [], [], PATIENCE)
+        assert readable, f"nothing comes after {held[-100:]!r}"
+        piece = wire.read(1_000)
+        assert piece, "the server closed its standard output"
+        held += piece
 
 
 @pytest.mark.parametrize(
