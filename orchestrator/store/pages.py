@@ -13,8 +13,9 @@ from pathlib import Path
 MAGIC = b"SQLite format 3\0"
 USUAL_SIZE = 4096
 INTERIOR_INDEX, LEAF_INDEX, LEAF_TABLE = 2, 10, 13
-FRAME = 24
-"""Bytes of a frame's header in the write-ahead log."""
+LOG_HEADER, FRAME = 32, 24
+"""Bytes of the write-ahead log's header, and of the one before each of its pages."""
+LOG_MAGIC = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 Value = None | int | float | str | bytes
 Record = tuple[Value, ...]
@@ -25,7 +26,10 @@ class Broken(ValueError):
 
 
 class Pages:
-    """The pages of the database at `path`, as they are after its write-ahead log. Counts records it could not read."""
+    """The pages of the database at `path`, as they are after its write-ahead log. Counts records it could not read.
+
+    What stands in the log behind a damaged frame is not believed over the database, but read after it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
@@ -37,7 +41,7 @@ class Pages:
         self.usable = self.size - (header[20] if good else 0)
         self.count = max(1, path.stat().st_size // self.size)
         self.unreadable = 0
-        self._log = log_of(Path(f"{path}-wal"), self.size)
+        self._log, self._behind = log_of(Path(f"{path}-wal"), self.size)
         self.count = max(self.count, *self._log, 0)
         self._free = frozenset(self._free_pages(int.from_bytes(header[32:36], "big"))) if good else frozenset[int]()
 
@@ -58,10 +62,12 @@ class Pages:
         """Return every record of every page that looks like one of a b-tree; pages that are free do not count."""
         for number in range(1, self.count + 1):
             if number not in self._free:
-                yield from self._records_of(number)
+                yield from self._records_of(number, self.page(number))
+        self._log |= dict(self._behind)  # where these overflow into
+        for number, page in self._behind:
+            yield from self._records_of(number, page)
 
-    def _records_of(self, number: int) -> Iterator[Record]:
-        page = self.page(number)
+    def _records_of(self, number: int, page: bytes) -> Iterator[Record]:
         start = 100 if number == 1 else 0
         kind = page[start]
         if kind not in (INTERIOR_INDEX, LEAF_INDEX, LEAF_TABLE):
@@ -118,21 +124,44 @@ class Pages:
             trunk = int.from_bytes(page[:4], "big")
 
 
-def log_of(path: Path, size: int) -> dict[int, bytes]:
-    """Return the pages that were committed to the write-ahead log and are not in the database yet."""
-    if not path.exists():
-        return {}
-    raw = path.read_bytes()
-    salt, pages, waiting = raw[16:24], dict[int, bytes](), dict[int, bytes]()
-    for at in range(32, len(raw) - FRAME - size + 1, FRAME + size):
-        number, commits = struct.unpack(">II", raw[at : at + 8])
+def log_of(path: Path, size: int) -> tuple[dict[int, bytes], list[tuple[int, bytes]]]:
+    """Return the pages that were committed to the write-ahead log and are not in the database yet.
+
+    The first are those that SQLite believes as well; the second were committed behind a frame whose sum is wrong.
+    """
+    raw = path.read_bytes() if path.exists() else b""
+    believed, behind = dict[int, bytes](), list[tuple[int, bytes]]()
+    waiting: list[tuple[int, bytes]] = []
+    order = ">" if int.from_bytes(raw[:4], "big") & 1 else "<"
+    salt, total = raw[16:24], summed(order, raw[:24], (0, 0))
+    whole = raw[:4] in LOG_MAGIC and raw[24:32] == struct.pack(">II", *total)
+    if not whole:
+        salt = raw[LOG_HEADER + 8 : LOG_HEADER + 16]
+    for at in range(LOG_HEADER, len(raw) - FRAME - size + 1, FRAME + size):
         if raw[at + 8 : at + 16] != salt:
-            break
-        waiting[number] = raw[at + FRAME : at + FRAME + size]
-        if commits:
-            pages |= waiting
-            waiting = {}
-    return pages
+            break  # left over from an earlier round
+        number, commits = struct.unpack(">II", raw[at : at + 8])
+        page = raw[at + FRAME : at + FRAME + size]
+        if whole:
+            total = summed(order, page, summed(order, raw[at : at + 8], total))
+            whole = raw[at + 16 : at + FRAME] == struct.pack(">II", *total)
+        waiting.append((number, page))
+        if commits and whole:
+            believed.update(waiting)
+        elif commits:
+            behind += waiting
+        waiting = [] if commits else waiting
+    return believed, behind
+
+
+def summed(order: str, data: bytes, total: tuple[int, int]) -> tuple[int, int]:
+    """Return the log's running sum after `data` (https://sqlite.org/fileformat2.html, section 4.2)."""
+    one, two = total
+    words = struct.unpack(f"{order}{len(data) // 4}I", data[: len(data) // 4 * 4])
+    for first, second in zip(words[::2], words[1::2], strict=True):
+        one = (one + first + two) & 0xFFFFFFFF
+        two = (two + second + one) & 0xFFFFFFFF
+    return one, two
 
 
 def varint(raw: bytes, at: int) -> tuple[int, int]:

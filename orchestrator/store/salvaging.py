@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import apsw
@@ -27,6 +29,8 @@ LOST_END = (
     "The end of this turn was lost when the history was damaged. Calls without a result may have had their effect."
 )
 TITLE_LENGTH = 80
+EARLIEST, LATEST = 0.0, 253_000_000_000.0
+"""Seconds since 1970 that are a time (until the year 9987); others are damaged."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ class _Wreck:
     def sort(self, record: Record) -> None:
         """Keep a record where it belongs; most are of no interest here."""
         match record:
-            case (str(name), int(seq), str(turn_id), str(), float() | int() as at, str(body)):
-                self.events.setdefault(name, {})[seq] = (turn_id, float(at), body)
+            case (str(name), int(seq), str(turn_id), str(), float() | int() as at, str(body)) if seq > 0:
+                self.events.setdefault(name, {}).setdefault(seq, (turn_id, float(at), body))
             case (str(digest), str(body)) if hashlib.sha256(body.encode()).hexdigest() == digest:
                 self.blobs[digest] = body
             case (str(name), str(title), float() | int(), float() | int(), int(seq), int(), str(parent), int()):
@@ -88,16 +92,41 @@ class _Wreck:
 
     def of(self, name: str) -> Iterator[Found]:
         """Return the events of a conversation that can be read, in their order."""
-        keys: set[tuple[str, str]] = set()
+        before = 0.0
         for seq, (turn_id, at, body) in sorted(self.events.get(name, {}).items()):
             whole = self.blobs.get(body.removeprefix(rows.BLOB), "") if body.startswith(rows.BLOB) else body
             try:
                 event = EVENT.validate_json(whole)
             except ValidationError:
                 continue
-            if not isinstance(event, LiveEvent) and (turn_id, event.key) not in keys:
-                keys.add((turn_id, event.key))
-                yield Found(seq, turn_id, at, event)
+            if not isinstance(event, LiveEvent):
+                before = at if EARLIEST <= at <= LATEST else before
+                yield Found(seq, turn_id, before, event)
+
+    def gather(self) -> int:
+        """Put events under a damaged name back to the rest of their turn; return how many had to be left out."""
+        homes: dict[str, Counter[str]] = {}
+        for name, events in self.events.items():
+            for turn_id, _, _ in events.values():
+                homes.setdefault(turn_id, Counter())[name] += 1
+        strays = 0
+        for turn_id, names in homes.items():
+            home = max(names, key=lambda name: (name in self.heads, names[name]))
+            for name in set(names) - {home}:
+                strays += self._move(turn_id, name, home)
+        self.events = {name: events for name, events in self.events.items() if events}
+        return strays
+
+    def _move(self, turn_id: str, name: str, home: str) -> int:
+        moving = {seq: event for seq, event in self.events[name].items() if event[0] == turn_id}
+        for seq in moving:
+            del self.events[name][seq]
+        there = self.events[home]
+        left_out = sum(seq in there and there[seq] != event for seq, event in moving.items())
+        self.events[home] = moving | there
+        if not self.events[name] and name not in self.heads:
+            self.last.pop(name, None)
+        return left_out
 
 
 def salvage(damaged: Path, target: Path) -> Salvaged:
@@ -112,20 +141,33 @@ def salvage(damaged: Path, target: Path) -> Salvaged:
         raise Conflict(f"{target} exists already.", "Name a file that does not.")
     try:
         wreck, unreadable = read(damaged)
-        names = [name for name in wreck.events if any(True for _ in wreck.of(name))]
-        if not names:
+        found = {name: seqs for name in sorted(wreck.events) if (seqs := [one.seq for one in wreck.of(name)])}
+        if not found:
             raise StoreError(f"No event of a history can be read in {damaged}.", "Look for a copy of it.")
         target.parent.mkdir(parents=True, exist_ok=True)
-        with closing(apsw.Connection(str(target))) as database:
-            migrating.migrate(database)
-            database.execute("begin")
-            counts = [write(database, name, list(wreck.of(name)), wreck) for name in names]
-            database.execute("commit")
+        build(target, wreck, found)
     except (OSError, apsw.Error) as failure:
         raise StoreError(f"{damaged} cannot be salvaged into {target} ({failure}).", "Check both places.") from failure
     known = sorted({*wreck.last, *wreck.events})
-    losses = [loss for name in known if (loss := lost(name, [one.seq for one in wreck.of(name)], wreck.last))]
-    return Salvaged(tuple(names), sum(counts), tuple(losses), unreadable)
+    losses = [loss for name in known if (loss := lost(name, found.get(name, ()), wreck.last))]
+    return Salvaged(tuple(found), sum(map(len, found.values())), tuple(losses), unreadable)
+
+
+def build(target: Path, wreck: _Wreck, names: Iterable[str]) -> None:
+    """Write the conversations into a new file, which is there as a whole or not at all."""
+    part = target.with_name(f"{target.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        with closing(apsw.Connection(str(part))) as database:
+            migrating.migrate(database)
+            database.execute("begin")
+            taken: set[str] = set()
+            for name in names:
+                write(database, name, list(wreck.of(name)), wreck, taken)
+            database.execute("commit")
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read(damaged: Path) -> tuple[_Wreck, int]:
@@ -134,7 +176,7 @@ def read(damaged: Path) -> tuple[_Wreck, int]:
     with closing(Pages(damaged)) as pages:
         for record in pages.records():
             wreck.sort(record)
-        return wreck, pages.unreadable
+        return wreck, pages.unreadable + wreck.gather()
 
 
 def lost(name: str, seqs: Sequence[int], ends: Mapping[str, int]) -> Loss | None:
@@ -146,10 +188,10 @@ def lost(name: str, seqs: Sequence[int], ends: Mapping[str, int]) -> Loss | None
     return Loss(name, missing, spans) if missing else None
 
 
-def write(database: apsw.Connection, name: str, found: Sequence[Found], wreck: _Wreck) -> int:
-    """Write a conversation with its events, numbered anew without gaps, and return how many were read."""
+def write(database: apsw.Connection, name: str, found: Sequence[Found], wreck: _Wreck, taken: set[str]) -> None:
+    """Write a conversation with its events, numbered anew without gaps; the ids of its turns are `taken` then."""
     title, _, parent = wreck.heads.get(name, (title_of(found), 0, ""))
-    events = list(mended(found))
+    events = list(mended(found, taken))
     turns = dict.fromkeys(one.turn_id for one in events)
     head = (name, title, found[0].at, found[-1].at, len(events), len(turns), parent, 0)
     database.execute("insert into conversations values (?, ?, ?, ?, ?, ?, ?, ?)", head)
@@ -161,7 +203,6 @@ def write(database: apsw.Connection, name: str, found: Sequence[Found], wreck: _
         row = (name, seq, one.turn_id, one.event.key, one.at, body)
         database.execute("insert into events values (?, ?, ?, ?, ?, ?)", row)
         rows.index(database, name, seq, one.event)
-    return len(found)
 
 
 def title_of(found: Iterable[Found]) -> str:
@@ -170,15 +211,37 @@ def title_of(found: Iterable[Found]) -> str:
     return next((text for text in said if text), "")[:TITLE_LENGTH]
 
 
-def mended(found: Iterable[Found]) -> Iterator[Found]:
-    """Return the events so that each turn has a beginning and an end."""
-    for _, group in itertools.groupby(found, key=lambda one: one.turn_id):
-        events = list(group)
+def mended(found: Iterable[Found], taken: set[str]) -> Iterator[Found]:
+    """Return the events so that each turn has an id of its own, a beginning and an end, and says nothing twice."""
+    for turn in turns(found):
+        events = list({one.event.key: one for one in reversed(turn)}.values())[::-1]
         first, last = events[0], events[-1]
+        names = itertools.chain([first.turn_id], (f"{first.turn_id}.{number}" for number in itertools.count(2)))
+        own = next(name for name in names if name not in taken)
+        taken.add(own)
         if not isinstance(first.event, TurnStarted):
             beginning = TurnStarted(content=(Text(text=LOST_BEGINNING),))
-            yield Found(first.seq, first.turn_id, first.at, beginning)
-        yield from events
+            yield Found(first.seq, own, first.at, beginning)
+        yield from (replace(one, turn_id=own) for one in events)
         if not isinstance(last.event, TurnFinished):
             end = TurnFinished(reason="failed", detail=LOST_END, code=StoreError.code)
-            yield Found(last.seq, last.turn_id, last.at, end)
+            yield Found(last.seq, own, last.at, end)
+
+
+def turns(found: Iterable[Found]) -> Iterator[list[Found]]:
+    """Return the events turn by turn."""
+    turn: list[Found] = []
+    for one in found:
+        if turn and not goes_on(turn[-1], one):
+            yield turn
+            turn = []
+        turn.append(one)
+    if turn:
+        yield turn
+
+
+def goes_on(before: Found, one: Found) -> bool:
+    """Whether both are of one turn: what follows upon an open turn without a gap is, even under a damaged id."""
+    if isinstance(one.event, TurnStarted) or isinstance(before.event, TurnFinished):
+        return False
+    return one.turn_id == before.turn_id or one.seq == before.seq + 1

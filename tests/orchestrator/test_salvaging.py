@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
+import apsw
 import pytest
 
+from orchestrator.context.repair import repaired
 from orchestrator.conversation import fold
 from orchestrator.errors import Conflict, NotFound, StoreError
 from orchestrator.events import (
@@ -198,3 +201,74 @@ def test_pages_of_pure_noise_never_break_the_reader(tmp_path: Path) -> None:
         reader = Pages(tmp_path / "noise.db")
         assert all(isinstance(record, tuple) for record in reader.records())
         reader.close()
+
+
+async def test_flipped_bits_anywhere_cost_what_they_hit_and_nothing_else(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    history = await written(old)
+    whole, raw = sum(map(len, history.values())), old.read_bytes()
+    for seed in range(12):
+        chance, bits = random.Random(seed), bytearray(raw)
+        for _ in range(1_000):
+            bits[chance.randrange(PAGE, len(raw))] ^= 1 << chance.randrange(8)
+        old.write_bytes(bits)
+        salvage(old, new)
+        back = await read(new)
+        assert sum(map(len, back.values())) > whole // 2
+        for name, events in back.items():
+            conversation = fold(name, events)
+            assert conversation.turn is None
+            assert breaches(repaired(conversation.messages)) == []
+        new.unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update events set conversation_id = 'c_0x' where conversation_id = 'c_0' and seq = 8",
+        "update events set turn_id = 't_c_0_2' where conversation_id = 'c_0' and seq = 8",
+        "update events set turn_id = 'nobody' where conversation_id = 'c_0' and seq = 8",
+        "update events set at = 1e300 where conversation_id = 'c_0' and seq = 8",
+    ],
+)
+async def test_an_event_under_a_damaged_name_is_put_back_where_it_was(tmp_path: Path, damage: str) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    history = await written(old)
+    database = apsw.Connection(str(old))
+    database.execute("pragma foreign_keys = off")
+    database.execute("drop index recorded_once")
+    database.execute(damage)
+    database.close()
+    assert salvage(old, new).losses == ()
+    assert {name: [one.event for one in events] for name, events in (await read(new)).items()} == {
+        name: [one.event for one in events] for name, events in history.items()
+    }
+
+
+@pytest.mark.parametrize("place", ["the head of the log", "a page in its middle", "the head of both files"])
+async def test_behind_a_damaged_part_of_the_log_the_rest_is_read_all_the_same(tmp_path: Path, place: str) -> None:
+    live, old = tmp_path / "live.db", tmp_path / "old.db"
+    history = await written(live, close=False)
+    log = bytearray((tmp_path / "live.db-wal").read_bytes())
+    frame = 24 + PAGE
+    middle = len(log) // frame // 2 * frame + 32 + 24
+    beginning, end = (middle, middle + PAGE) if "middle" in place else (0, 32)
+    log[beginning:end] = bytes(end - beginning)
+    (tmp_path / "old.db-wal").write_bytes(log)
+    old.write_bytes(live.read_bytes())
+    if "both" in place:
+        spoil(old, 1)
+    salvage(old, tmp_path / "new.db")
+    back = await read(tmp_path / "new.db")
+    lost = sum(map(len, history.values())) - sum(map(len, back.values()))
+    assert lost <= (40 if "middle" in place else 0)
+
+
+async def test_where_nothing_can_be_written_nothing_is_left_behind(tmp_path: Path) -> None:
+    await written(tmp_path / "old.db")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot be salvaged"):
+        salvage(tmp_path / "old.db", tmp_path / "file" / "new.db")
+    (tmp_path / "new.db.part").write_text("what a run that was killed left behind")
+    salvage(tmp_path / "old.db", tmp_path / "new.db")
+    assert sorted(os.listdir(tmp_path)) == ["file", "new.db", "old.db"]

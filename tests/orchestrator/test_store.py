@@ -273,12 +273,16 @@ async def test_a_row_that_holds_what_nobody_wrote_is_an_error_with_a_way_out(tmp
     with apsw.Connection(str(path)) as database:
         database.execute(damage)
     with pytest.raises(StoreError, match=r"damaged .*salvage FILE"):
-        store = SqliteStore(path)
-        try:
-            await store.heads()
-            await store.events("c")
-        finally:
-            await store.close()
+        await looked_through(path)
+
+
+async def looked_through(path: Path) -> None:
+    store = SqliteStore(path)
+    try:
+        await store.heads()
+        await store.events("c")
+    finally:
+        await store.close()
 
 
 OPEN = """
