@@ -89,9 +89,10 @@ def with_new_ids(message: Message, conversation: Conversation) -> Message:
     used = {call.id for earlier in conversation.messages for call in earlier.calls}
     content: list[Block] = []
     for block in message.content:
-        if isinstance(block, Call) and block.id in used:
-            number = next(number for number in count(2) if f"{block.id}-{number}" not in used)
-            block = block.model_copy(update={"id": f"{block.id}-{number}"})
+        if isinstance(block, Call) and (block.id in used or not block.id):
+            name = block.id or "call"
+            number = next(number for number in count(2) if f"{name}-{number}" not in used)
+            block = block.model_copy(update={"id": f"{name}-{number}"})
         if isinstance(block, Call):
             used.add(block.id)
         content.append(block)

@@ -1,4 +1,7 @@
-"""A breaker per endpoint: after failures in a row it is left alone for a while; nobody waits for what is down."""
+"""A breaker per endpoint and model: after failures in a row it is left alone for a while, and nobody waits for it.
+
+With each model on its own, one that is overloaded does not keep its fallbacks at the same endpoint from being asked.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ class BreakingModel:
         )
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
-        breaker = await self._breakers.get_breaker(self._endpoint)
+        breaker = await self._breakers.get_breaker(f"{request.model} at {self._endpoint}")
         try:
             async with breaker:
                 return await self._model.ask(request, emit)
         except OpenedState as resting:
             advice = f"It is asked again after {self._rest:g} s; `orchestrator doctor` tries it at once."
             raise ModelResting(
-                f"{self._endpoint} failed several times in a row and is left alone.", advice
+                f"{request.model} at {self._endpoint} failed several times in a row and is left alone.", advice
             ) from resting

@@ -48,15 +48,15 @@ class ClaudeModel:
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
         sdk = self._client()
-        with failures.translated(str(sdk.base_url)):
+        with failures.translated(str(sdk.base_url), self._heard):
             async with sdk.beta.messages.stream(**wire.body(request)) as stream:
                 self._heard(stream.response.headers)
                 heard = Heard(emit)
                 async for event in stream:
                     await heard.hear(event)
-                if not heard.finished:
+                if not heard.finished or stream.current_message_snapshot.stop_reason is None:
                     raise ModelCut("The model's answer ended before it was complete.", "Nothing of it was kept.")
-                return wire.answer(stream.current_message_snapshot, stream.request_id or "")
+                return storable(wire.answer(stream.current_message_snapshot, stream.request_id or ""))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -67,6 +67,16 @@ class ClaudeModel:
         if self._sdk is None:
             self._sdk = client(self._endpoint)
         return self._sdk
+
+
+def storable(answer: Answer) -> Answer:
+    """Return the answer. Raises `ModelCut` if no JSON can hold it: half a character in a text, a number without end."""
+    try:
+        answer.model_dump_json()
+        json.dumps([call.arguments for call in answer.message.calls], allow_nan=False)
+    except ValueError as error:
+        raise ModelCut(f"The model's answer cannot be written down ({error}).", "Nothing of it was kept.") from error
+    return answer
 
 
 class Heard:
@@ -107,9 +117,12 @@ class Heard:
 
     def _check(self, index: int) -> None:
         """The SDK parses what it has, so cut arguments look whole: `{"a": "unfin` becomes `{}` without a word."""
-        text = "".join(self._arguments.get(index, ()))
+        if index not in self._arguments:
+            return
+        tool, text = self._calls[index][1], "".join(self._arguments[index])
         try:
-            json.loads(text or "{}")
-        except ValueError as error:
-            tool = self._calls[index][1]
+            arguments: object = json.loads(text or "{}")
+        except (ValueError, RecursionError) as error:
             raise ModelCut(f"The arguments for {tool} arrived incomplete.", "The call was not made.") from error
+        if not isinstance(arguments, dict):
+            raise ModelCut(f"The arguments for {tool} are no JSON object.", "The call was not made.")

@@ -79,7 +79,7 @@ def client(endpoint: Endpoint) -> AsyncAnthropic:
         settings["http_client"] = anthropic.DefaultAsyncHttpxClient(proxy=endpoint.proxy)
     try:
         return getattr(anthropic, name)(**settings)
-    except (TypeError, ValueError, anthropic.AnthropicError) as error:
+    except (TypeError, ValueError, httpx2.InvalidURL, anthropic.AnthropicError) as error:
         raise ConfigError(f"model: {endpoint.provider} cannot be used so: {error}", "See model.options.") from error
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -20,21 +20,36 @@ if TYPE_CHECKING:
     from anthropic import APIStatusError
 
 CLOUDS = {"google", "boto3", "botocore"}
-MALFORMED = (ValueError, AssertionError, AttributeError, TypeError)
+MALFORMED = (ValueError, AssertionError, AttributeError, TypeError, LookupError, RecursionError)
 """What the SDK stumbles with over an answer that is not one."""
-LATER = {"overloaded_error", "rate_limit_error", "api_error", "timeout_error"}
-"""Error types that may pass by themselves (docs/api/errors)."""
+LASTING = {
+    "invalid_request_error",
+    "authentication_error",
+    "billing_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+}
+"""Error types that do not pass by themselves (docs/api/errors); of others we do not know, and ask again."""
+TOO_LONG = ("prompt is too long", "exceed context limit")
+SHORTEN = (
+    "The conversation has outgrown the model: fork it at an earlier point, begin a new one, or choose another model."
+)
 
 
 @contextmanager
-def translated(endpoint: str) -> Generator[None]:
-    """Raise the SDK's and the transport's errors as a `ModelError` that names the cause and the next step."""
+def translated(endpoint: str, heard: Callable[[Mapping[str, str]], None] = lambda _: None) -> Generator[None]:
+    """Raise the SDK's and the transport's errors as a `ModelError` that names the cause and the next step.
+
+    `heard` gets the headers of a refusal.
+    """
     import anthropic
     import httpx2
 
     try:
         yield
     except anthropic.APIStatusError as error:
+        heard(error.response.headers)
         raise status_error(error, endpoint) from error
     except anthropic.APITimeoutError as error:
         raise ModelUnreachable(f"{endpoint} did not answer in time.", "Try again, or check the network.") from error
@@ -42,7 +57,7 @@ def translated(endpoint: str) -> Generator[None]:
         cause = error.__cause__ or error
         advice = "Check the network and ANTHROPIC_BASE_URL."
         raise ModelUnreachable(f"{endpoint} cannot be reached ({type(cause).__name__}).", advice) from error
-    except httpx2.TransportError as error:
+    except (httpx2.RequestError, anthropic.APIError) as error:
         raise ModelCut(f"The connection to {endpoint} broke in the middle of the answer.", "Try again.") from error
     except Exception as error:  # the clouds' libraries have their own trees, and are not there to be imported
         if type(error).__module__.split(".")[0] in CLOUDS:
@@ -57,9 +72,9 @@ def status_error(error: APIStatusError, endpoint: str) -> ModelError:
     """Return our error for an HTTP status, or for an error event in the middle of a stream (status 200)."""
     said = f"{error.status_code} {error.type or ''}".strip() + f": {short(error)}"
     if error.status_code == 200:
-        if error.type in LATER:
-            return ModelOverloaded(f"{endpoint} broke its answer off ({error.type}).", "Try again in a moment.")
-        return ModelRejected(f"{endpoint} broke its answer off ({said}).", "Change the request.")
+        if error.type in LASTING:
+            return ModelRejected(f"{endpoint} broke its answer off ({said}).", "Change the request.")
+        return ModelOverloaded(f"{endpoint} broke its answer off ({error.type or said}).", "Try again in a moment.")
     if error.status_code in (401, 403):
         return ModelRefusedKey(f"{endpoint} does not accept the key ({said}).", "Check ANTHROPIC_API_KEY.")
     if error.error_code == "enforced_spend_limit_reached" or error.status_code == 402:
@@ -68,7 +83,9 @@ def status_error(error: APIStatusError, endpoint: str) -> ModelError:
         wait = retry_after(error)
         when = f"It asks to wait {wait:g} s." if wait else "Try again in a moment."
         return ModelOverloaded(f"{endpoint} cannot answer now ({said}).", when, wait)
-    return ModelRejected(f"{endpoint} does not accept the request ({said}).", "See `orchestrator doctor`.")
+    too_long = error.status_code == 413 or any(words in said for words in TOO_LONG)
+    advice = SHORTEN if too_long else "See `orchestrator doctor`."
+    return ModelRejected(f"{endpoint} does not accept the request ({said}).", advice)
 
 
 def short(error: APIStatusError) -> str:
@@ -85,9 +102,7 @@ def retry_after(error: APIStatusError) -> float | None:
     except ValueError:
         pass
     try:
-        then = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
+        then, now = (parsedate_to_datetime(text) for text in (header, error.response.headers.get("date", "")))
+        return max(0.0, (then - now).total_seconds())
+    except (ValueError, TypeError):  # no date, or one with a zone and one without
         return None
-    sent = error.response.headers.get("date")
-    now = parsedate_to_datetime(sent) if sent else None
-    return max(0.0, (then - now).total_seconds()) if now else None

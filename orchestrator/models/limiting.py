@@ -14,12 +14,16 @@ from datetime import UTC, datetime
 import anyio
 
 from orchestrator.errors import ModelError
+from orchestrator.events import AnswerRetried
 from orchestrator.messages import Answer, Request
 from orchestrator.ports import Emit, Model
 
 CHARS_PER_TOKEN = 3.5
 """A careful guess for what is not yet counted."""
 MINUTE = 60.0
+WORTH_TELLING = 1.0
+"""Seconds of waiting from which on the user hears of it."""
+USED_UP = "The requests or tokens of this minute are used up."
 
 
 class Bucket:
@@ -102,7 +106,9 @@ class LimitingModel:
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
         reserved = estimate(request)
-        while (seconds := self._limits.wait(reserved)) > 0:  # noqa: ASYNC110 - time itself is what we wait for
+        while (seconds := self._limits.wait(reserved)) > 0:
+            if seconds >= WORTH_TELLING:
+                await emit(AnswerRetried(attempt=1, why=USED_UP, seconds=seconds))
             await anyio.sleep(seconds)
         self._limits.reserve(reserved)
         try:

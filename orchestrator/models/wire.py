@@ -32,6 +32,7 @@ STOPS: dict[str | None, Stop] = {
     "tool_use": "calls",
     "max_tokens": "length",
     "pause_turn": "paused",
+    "compaction": "paused",  # the context was made smaller, and the answer goes on
     "refusal": "refused",
     "model_context_window_exceeded": "window",
 }
@@ -103,12 +104,17 @@ def block(one: Block) -> Wire:
 
 
 def read_block(wire: Wire) -> Block:
-    """Return a block that the model sent; what we have no word for is kept to the letter."""
+    """Return a block that the model sent; what we have no word for is kept to the letter.
+
+    Raises `ValueError` for a call that cannot be answered: kept, it would make every later request one that is refused.
+    """
     match wire:
         case {"type": "text", "text": str(text), **extra}:
             return Text(text=text, extra=extra)
         case {"type": "tool_use", "id": str(call_id), "name": str(name), "input": dict(), **extra}:
             return Call(id=call_id, tool=name, arguments=wire["input"], extra=extra)
+        case {"type": "tool_use"}:
+            raise ValueError("a call without id, name or arguments")
         case _:
             return Opaque(wire=wire)
 

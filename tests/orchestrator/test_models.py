@@ -71,6 +71,11 @@ def test_every_block_that_came_in_goes_out_to_the_letter(block: dict[str, JsonVa
     assert wire.block(wire.read_block(block)) == block
 
 
+def test_a_call_that_could_never_be_answered_is_not_kept() -> None:
+    with pytest.raises(ValueError, match="a call without"):
+        wire.read_block({"type": "tool_use", "id": "a", "name": "b", "input": [1]})
+
+
 def test_blank_text_is_left_out_and_an_empty_result_says_so() -> None:
     history = [
         Message(role="user", content=(Text(text=" \n"), Text(text="x"))),

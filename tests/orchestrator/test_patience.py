@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversation import Conversation
-from orchestrator.errors import ModelCut, ModelOverloaded, ModelRejected, ModelResting, ModelUnreachable
+from orchestrator.errors import ModelCut, ModelError, ModelOverloaded, ModelRejected, ModelResting, ModelUnreachable
 from orchestrator.events import AnswerRetried
-from orchestrator.messages import Message, Request, Text, Usage
+from orchestrator.messages import Answer, Message, Request, Text, Usage
 from orchestrator.models import wire
 from orchestrator.models.breaking import BreakingModel
 from orchestrator.models.fallback import FallbackModel
@@ -107,6 +107,30 @@ async def test_refused_requests_and_cancelled_turns_say_nothing_about_an_endpoin
                 await started.wait()
             tasks.cancel_scope.cancel()
     assert (await breaking.ask(REQUEST, Shown().emit)).message.text == "Fine."
+
+
+async def test_a_model_that_rests_keeps_nobody_from_asking_another_at_the_same_endpoint() -> None:
+    def overloaded(request: Request) -> Answer | ModelError:
+        return ModelOverloaded("Busy.") if request.model == "first" else says("Here.")
+
+    inner = ScriptedModel(*[overloaded] * 50)
+    patient = RetryingModel(BreakingModel(inner, "http://there", failures=3), attempts=2, first_wait=0.01)
+    model = FallbackModel(patient, ["second"])
+    with anyio.fail_after(20):
+        answers = [await model.ask(REQUEST, Shown().emit) for _ in range(4)]
+    assert [answer.message.text for answer in answers] == ["Here."] * 4
+    asked = [request.model for request in inner.requests]
+    assert (asked.count("first"), asked.count("second")) == (3, 4)
+
+
+async def test_whoever_waits_for_the_minutes_limit_is_told_how_long() -> None:
+    limits, shown = RateLimits(requests=1, clock=Clock()), Shown()
+    limits.reserve(0)
+    with anyio.move_on_after(0.01):
+        await LimitingModel(ScriptedModel(says("never")), limits).ask(REQUEST, shown.emit)
+    assert [(event.why, event.seconds) for event in shown.events if isinstance(event, AnswerRetried)] == [
+        ("The requests or tokens of this minute are used up.", 60.0)
+    ]
 
 
 async def test_a_resting_endpoint_is_not_hammered_by_retries() -> None:
