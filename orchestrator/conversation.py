@@ -36,6 +36,9 @@ UNKNOWN_OUTCOME = (
     "effect. Check with a reading tool before you repeat it, and tell the user."
 )
 CANCELLED = "cancelled by the user: the call was stopped and may have had part of its effect."
+OUT_OF_TIME = "stopped: the turn reached its limit while the call ran; it may have had part of its effect."
+STOPPED = {"cancelled": CANCELLED, "limit": OUT_OF_TIME}
+"""What is said of a call that was running when its turn ended so."""
 NOT_RUN = "not run: the turn ended before this call was started."
 
 
@@ -176,7 +179,7 @@ class Conversation:
             return self
         closed = self
         for one in self.turn.pending:
-            text = NOT_RUN if not one.started else CANCELLED if event.reason == "cancelled" else UNKNOWN_OUTCOME
+            text = STOPPED.get(event.reason, UNKNOWN_OUTCOME) if one.started else NOT_RUN
             closed = closed._with_call(one.call.id, result=failed(one.call.id, text))
         return closed._results_sent()
 

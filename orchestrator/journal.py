@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -28,10 +28,9 @@ class Journal:
         self._feed = feed
         self._line = anyio.Lock()
         self._news = anyio.Condition()
-        self.waited = 0.0
-        """Seconds in which a human was asked."""
         self._waiters = 0
-        self._since = 0.0
+        self._work = anyio.CancelScope()
+        self._left = math.inf
 
     @classmethod
     async def claim(cls, store: Store, feed: Feed, conversation_id: str, turn_id: str, owner: str) -> Journal:
@@ -62,17 +61,25 @@ class Journal:
                     await self._news.wait()
 
     @contextmanager
+    def at_work(self, seconds: float | None) -> Generator[anyio.CancelScope]:
+        """Cut the body off after so many seconds of work; the time in which a human is asked does not count."""
+        with anyio.CancelScope() as self._work:
+            self._work.deadline = math.inf if seconds is None else anyio.current_time() + seconds
+            yield self._work
+
+    @contextmanager
     def _waiting(self) -> Generator[None]:
-        """Count the time in which at least one task waits for a human."""
+        """Stop the clock of the work while at least one task waits for a human."""
         if not self._waiters:
-            self._since = time.monotonic()
+            self._left = self._work.deadline - anyio.current_time()
+            self._work.deadline = math.inf
         self._waiters += 1
         try:
             yield
         finally:
             self._waiters -= 1
             if not self._waiters:
-                self.waited += time.monotonic() - self._since
+                self._work.deadline = anyio.current_time() + self._left
 
     def _shown(self, event: LiveEvent) -> Recorded:
         return Recorded(

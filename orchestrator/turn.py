@@ -19,7 +19,7 @@ from orchestrator.conversation import UNKNOWN_OUTCOME, Conversation, PendingCall
 from orchestrator.events import QuestionAsked, StepFinished, ToolFinished, ToolStarted, TurnEnd, TurnFinished
 from orchestrator.journal import Journal
 from orchestrator.messages import Block, Call, Message, Request, Result, Stop, Text, Tool, failed
-from orchestrator.policy.limits import GO_ON, TurnLimits, circling, reached
+from orchestrator.policy.limits import GO_ON, Reached, TurnLimits, circling, out_of_time, reached, too_many
 from orchestrator.ports import Desk, Gate, Model, Toolbox
 
 ENDS: dict[Stop, tuple[TurnEnd, str]] = {
@@ -31,6 +31,7 @@ ENDS: dict[Stop, tuple[TurnEnd, str]] = {
 }
 
 
+TOO_MANY = "not run: the turn has made as many calls as limits.max_calls allows."
 CIRCLING = "The model makes the same calls again and again, and their results are the same."
 NO_LIMITS = TurnLimits()
 
@@ -56,18 +57,29 @@ async def run(journal: Journal, crew: Crew) -> None:
     leaves it open as well.
     """
     await crew.toolbox.known(crew.start_seconds)
-    began = time.monotonic()
+    limit: Reached | None = None
+    with journal.at_work(crew.limits.seconds) as work:
+        limit = await work_on(journal, crew)
+    if work.cancelled_caught:
+        limit = out_of_time(crew.limits)
+    if limit:
+        return await journal.emit(TurnFinished(reason="limit", detail=limit.detail, code=limit.code))
+    reason, detail = ENDS[open_turn(journal).stop or "done"]
+    return await journal.emit(TurnFinished(reason=reason, detail=detail))
+
+
+async def work_on(journal: Journal, crew: Crew) -> Reached | None:
+    """Do what comes next until the model has said its last word, or return the limit that forbids it."""
     while not (turn := open_turn(journal)).answered:
         if turn.pending:
-            await answer_calls(journal, crew, turn.pending)
-        elif limit := reached(turn, crew.limits, time.monotonic() - began - journal.waited):
-            return await journal.emit(TurnFinished(reason="limit", detail=limit.detail, code=limit.code))
+            await answer_calls(journal, crew, turn)
+        elif limit := reached(turn, crew.limits):
+            return limit
         elif circling(turn) and not await goes_on(crew, turn):
-            return await journal.emit(TurnFinished(reason="limit", detail=CIRCLING, code="no_progress"))
+            return Reached("no_progress", CIRCLING)
         else:
             await ask_model(journal, crew, turn.steps + 1)
-    reason, detail = ENDS[turn.stop or "done"]
-    return await journal.emit(TurnFinished(reason=reason, detail=detail))
+    return None
 
 
 async def goes_on(crew: Crew, turn: Turn) -> bool:
@@ -99,11 +111,15 @@ def with_new_ids(message: Message, conversation: Conversation) -> Message:
     return message.model_copy(update={"content": tuple(content)})
 
 
-async def answer_calls(journal: Journal, crew: Crew, pending: tuple[PendingCall, ...]) -> None:
-    """Give every pending call its result, all at the same time."""
+async def answer_calls(journal: Journal, crew: Crew, turn: Turn) -> None:
+    """Give every pending call its result, all at the same time; those beyond the limit of calls are not run."""
+    beyond = too_many(turn, crew.limits)
     async with anyio.create_task_group() as tasks:
-        for one in pending:
-            tasks.start_soon(answer_call, journal, crew, one, name=f"call {one.call.id}")
+        for one in turn.pending:
+            if one in beyond:
+                await journal.emit(ToolFinished(call_id=one.call.id, result=failed(one.call.id, TOO_MANY)))
+            else:
+                tasks.start_soon(answer_call, journal, crew, one, name=f"call {one.call.id}")
 
 
 async def answer_call(journal: Journal, crew: Crew, one: PendingCall) -> None:

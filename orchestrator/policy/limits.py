@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.conversation import Turn
+from orchestrator.conversation import PendingCall, Turn
 from orchestrator.usage import EMPTY, Bill
 
 CIRCLES = 3
@@ -35,22 +35,31 @@ class Reached:
     detail: str
 
 
-def reached(turn: Turn, limits: TurnLimits, worked: float) -> Reached | None:
-    """Return the limit that forbids another step after `worked` seconds, if one does."""
+def reached(turn: Turn, limits: TurnLimits) -> Reached | None:
+    """Return the limit that forbids another step, if one does."""
     spent = bill(turn)
     total = spent.tokens.prompt_tokens + spent.tokens.output_tokens
     if turn.steps >= limits.steps:
         return Reached("max_steps", f"The turn took {turn.steps} steps, as many as limits.max_steps allows.")
     if turn.made >= limits.calls:
-        return Reached("max_calls", f"The turn made {turn.made} calls; limits.max_calls allows {limits.calls}.")
-    if limits.seconds is not None and worked >= limits.seconds:
-        return Reached("max_seconds", f"The turn worked {worked:.0f} s; limits.max_seconds allows {limits.seconds:g}.")
+        return Reached("max_calls", f"The model asked for {turn.made} calls; limits.max_calls allows {limits.calls}.")
     if limits.tokens is not None and total >= limits.tokens:
         return Reached("max_tokens", f"The turn used {total:,} tokens; limits.max_tokens allows {limits.tokens:,}.")
     if limits.dollars is not None and spent.dollars >= limits.dollars:
         cost = f"${spent.dollars:.2f}"
         return Reached("max_cost", f"The turn cost {cost}; limits.max_cost allows ${limits.dollars:.2f}.")
     return None
+
+
+def out_of_time(limits: TurnLimits) -> Reached:
+    """Return the limit of seconds, once it was reached."""
+    return Reached("max_seconds", f"The turn worked {limits.seconds:g} s, as long as limits.max_seconds allows.")
+
+
+def too_many(turn: Turn, limits: TurnLimits) -> tuple[PendingCall, ...]:
+    """Return the calls of the last step that are beyond the limit of calls."""
+    before = turn.made - len(turn.calls)
+    return turn.calls[max(0, limits.calls - before) :]
 
 
 def bill(turn: Turn) -> Bill:
@@ -64,7 +73,7 @@ def bill(turn: Turn) -> Bill:
 def circling(turn: Turn) -> bool:
     """Whether the last steps made the same calls and got the same results, since the user last said to go on."""
     recent = turn.traces[-CIRCLES:]
-    asked = [answer for answer in turn.answers if answer.question_id.startswith(GO_ON)]
+    asked = [one for one in turn.answers if one.question_id.startswith(GO_ON) and one.action == "accept"]
     since = max((int(answer.question_id.removeprefix(GO_ON)) for answer in asked), default=0)
     return len(recent) == CIRCLES and turn.steps - since >= CIRCLES and len(set(recent)) == 1
 

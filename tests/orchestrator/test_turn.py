@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import anyio
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,17 @@ from hypothesis import strategies as st
 
 from orchestrator.conversation import UNKNOWN_OUTCOME, fold
 from orchestrator.errors import ModelCut
-from orchestrator.events import ApprovalResolved, DurableEvent, StepFinished, ToolFinished, ToolStarted, TurnFinished
+from orchestrator.events import (
+    ApprovalResolved,
+    DurableEvent,
+    QuestionAnswered,
+    StepFinished,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+)
+from orchestrator.feed.local import LocalFeed
+from orchestrator.journal import Journal
 from orchestrator.messages import Message, Result, Text, Usage
 from orchestrator.policy.limits import TurnLimits
 from orchestrator.store.memory import MemoryStore
@@ -202,6 +214,65 @@ async def test_a_turn_stops_at_its_limit_of_calls_and_of_tokens() -> None:
         last = (await stage.events())[-1]
         assert isinstance(last, TurnFinished)
         assert last.code == code
+
+
+async def test_an_answer_that_asks_for_more_calls_than_are_left_gets_no_more_than_those() -> None:
+    for cut in (1, 2, 3, 4):
+        script = [asks([call("a", name="1")]), asks([call(f"n{n}", name=str(n)) for n in range(5)]), says("never")]
+        whole = Stage(script, limits=TurnLimits(calls=3))
+        await whole.prepare(HELLO)
+        await whole.resume()
+        assert whole.done == ["write 1", "write 0", "write 1"]
+        again = Stage(script, limits=TurnLimits(calls=3))
+        await again.prepare(*(await whole.events())[: -cut - 1])
+        await again.resume()
+        for stage in (whole, again):
+            last = (await stage.events())[-1]
+            assert isinstance(last, TurnFinished)
+            assert (last.reason, last.code) == ("limit", "max_calls")
+            messages = fold("c", await stage.store.events("c")).messages
+            assert not breaches(messages)
+            assert ["not run" in str(one) for one in results(messages)] == [False, False, False, True, True, True]
+
+
+@pytest.mark.parametrize("where", ["the model", "a call"])
+async def test_the_limit_of_seconds_stops_what_never_ends(where: str) -> None:
+    class Endless(Stage):
+        def play(self, verb: str):
+            return never
+
+    async def never(*_: object):
+        await anyio.sleep_forever()
+        raise AssertionError
+
+    script = [never] if where == "the model" else [asks([call("a"), call("b", "notes__read")]), says("never")]
+    stage = Endless(script, limits=TurnLimits(seconds=0.05))
+    await stage.prepare(HELLO)
+    with anyio.fail_after(20):
+        await stage.resume()
+    last = (await stage.events())[-1]
+    assert isinstance(last, TurnFinished)
+    assert (last.reason, last.code) == ("limit", "max_seconds")
+    messages = fold("c", await stage.store.events("c")).messages
+    assert not breaches(messages)
+    assert all(one.is_error and "may have had part of its effect" in str(one) for one in results(messages))
+
+
+async def test_the_clock_of_the_work_stands_still_while_a_human_is_asked() -> None:
+    store = MemoryStore()
+    await store.create("c")
+    await store.begin("c", "t", "me", HELLO)
+    journal = await Journal.claim(store, LocalFeed(), "c", "t", "me")
+    answer = QuestionAnswered(question_id="q", action="accept")
+    with anyio.fail_after(20), journal.at_work(1000) as work:
+        before = work.deadline
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(journal.until, lambda now: now.turn is not None and bool(now.turn.answers))
+            await anyio.wait_all_tasks_blocked()
+            assert work.deadline == math.inf
+            await journal.emit(answer)
+        assert before < work.deadline < before + 1000
 
 
 async def test_a_turn_stops_at_its_limit_of_dollars() -> None:
