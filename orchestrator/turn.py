@@ -7,10 +7,11 @@ look at what happened, do what comes next. Nothing here remembers.
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 
 import anyio
 from pydantic import JsonValue
@@ -33,6 +34,8 @@ ENDS: dict[Stop, tuple[TurnEnd, str]] = {
 
 TOO_MANY = "not run: the turn has made as many calls as limits.max_calls allows."
 CIRCLING = "The model makes the same calls again and again, and their results are the same."
+UNFIT = re.compile(r"[^a-zA-Z0-9_-]")
+"""What the Messages API refuses in the id of a call."""
 NO_LIMITS = TurnLimits()
 
 
@@ -97,15 +100,17 @@ async def ask_model(journal: Journal, crew: Crew, step: int) -> None:
 
 
 def with_new_ids(message: Message, conversation: Conversation) -> Message:
-    """Return the message with an id of its own for every call: some providers number them anew in each answer."""
+    """Return the message with an id of its own for every call, in letters that every provider takes.
+
+    Some number them anew in each answer, some use letters that another one would refuse later in the same conversation.
+    """
     used = {call.id for earlier in conversation.messages for call in earlier.calls}
     content: list[Block] = []
     for block in message.content:
-        if isinstance(block, Call) and (block.id in used or not block.id):
-            name = block.id or "call"
-            number = next(number for number in count(2) if f"{name}-{number}" not in used)
-            block = block.model_copy(update={"id": f"{name}-{number}"})
         if isinstance(block, Call):
+            name = UNFIT.sub("_", block.id) or "call"
+            names = chain([name], (f"{name}-{number}" for number in count(2)))
+            block = block.model_copy(update={"id": next(one for one in names if one not in used)})
             used.add(block.id)
         content.append(block)
     return message.model_copy(update={"content": tuple(content)})

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from orchestrator.conversation import NOT_RUN
-from orchestrator.messages import Block, Call, Message, Result, Text, failed
+from orchestrator.messages import Block, Call, Message, Opaque, Result, Text, failed
 
+OURS = ("tool_use", "tool_result")
 BEGINNING = Text(text="(The beginning of this conversation is missing.)")
 
 
@@ -20,7 +21,7 @@ def repaired(messages: Sequence[Message]) -> tuple[Message, ...]:
     sound: list[Message] = []
     waiting: tuple[Call, ...] = ()
     known: set[str] = set()
-    for message in messages:
+    for message in map(without_half_calls, messages):
         if waiting and message.role == "assistant":
             sound.append(answering(waiting, ()))
             waiting = ()
@@ -68,6 +69,12 @@ def without_repeated_calls(message: Message, known: set[str]) -> Message:
             seen.add(block.id)
         content.append(block)
     return message.model_copy(update={"content": tuple(content)})
+
+
+def without_half_calls(message: Message) -> Message:
+    """Return the message without blocks that are a call or a result to the provider, and to us are neither."""
+    content = tuple(one for one in message.content if not (isinstance(one, Opaque) and one.wire.get("type") in OURS))
+    return message if content == message.content else message.model_copy(update={"content": content})
 
 
 def said(block: Block) -> bool:

@@ -94,7 +94,8 @@ def block(one: Block) -> Wire:
         case Call():
             return {"type": "tool_use", "id": one.id, "name": one.tool, "input": one.arguments, **one.extra}
         case Result():
-            content = [block(part) for part in one.content] or [{"type": "text", "text": "(no output)"}]
+            said = [part for part in one.content if not (isinstance(part, Text) and not part.text.strip())]
+            content = [block(part) for part in said] or [{"type": "text", "text": "(no output)"}]
             error = {"is_error": True} if one.is_error else {}
             return {"type": "tool_result", "tool_use_id": one.call_id, "content": content, **error}
         case Opaque():

@@ -20,7 +20,7 @@ from orchestrator.events import (
     TurnFinished,
     TurnStarted,
 )
-from orchestrator.messages import Call, Image, Message, Request, Result, Text, failed
+from orchestrator.messages import Call, Image, Message, Opaque, Request, Result, Text, failed
 from orchestrator.models import wire
 from tests.orchestrator.judge import refusal
 from tests.orchestrator.playing import asks, breaches, call, says
@@ -120,6 +120,16 @@ def turn_events(chance: random.Random, number: int) -> list[DurableEvent]:
 
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def test_half_calls_that_an_older_version_kept_are_left_out_and_blank_results_say_so() -> None:
+    first = Message(role="user", content=(Text(text="hi"),))
+    half = Opaque(wire={"type": "tool_use", "id": "toolu_z", "name": "notes__write", "input": [1]})
+    asked = Message(role="assistant", content=(Text(text="so"), half, Call(id="toolu_a", tool="t", arguments={})))
+    blank = Message(role="user", content=(Result(call_id="toolu_a", content=(Text(text=" \n"), Text(text=""))),))
+    sound = repaired([first, asked, blank])
+    assert sound[1].content == (asked.content[0], asked.content[2])
+    assert refusal(request(sound)) == ""
 
 
 def test_images_and_results_stay_in_their_place() -> None:

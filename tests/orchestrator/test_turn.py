@@ -184,11 +184,11 @@ async def test_a_model_that_uses_an_id_again_gets_each_call_run_once_and_answere
     assert not breaches(messages)
 
 
-async def test_a_model_that_gives_no_ids_gets_each_call_run_once_and_answered() -> None:
-    stage = await play([asks([call("", name="1"), call("", name="2")]), asks([call("", name="3")]), says("Ok.")])
+async def test_a_model_that_gives_no_ids_or_odd_ones_gets_each_call_run_once_and_answered() -> None:
+    stage = await play([asks([call("", name="1"), call("", name="2")]), asks([call("a b", name="3")]), says("Ok.")])
     assert stage.done == ["write 1", "write 2", "write 3"]
     messages = fold("c", await stage.store.events("c")).messages
-    assert [one.call_id for one in results(messages)] == ["call-2", "call-3", "call-4"]
+    assert [one.call_id for one in results(messages)] == ["call", "call-2", "a_b"]
     assert not breaches(messages)
 
 
