@@ -11,7 +11,7 @@ from typing import Literal
 from orchestrator.app import App
 from orchestrator.cli.asking import Asker, AtTerminal, Granted, Unattended
 from orchestrator.cli.granting import Standing
-from orchestrator.cli.greeting import SIMULATED, problems
+from orchestrator.cli.greeting import SIMULATED, problems, unheard
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.lines import Lines
 from orchestrator.cli.opening import run
@@ -41,7 +41,8 @@ def ask(options: Options, text: str, resume: str, form: Form) -> int:
     """Ask once and return the exit code."""
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and form == "text"
     if text in ("", "-") and not sys.stdin.isatty():
-        text = sys.stdin.read()
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # an argument may be any bytes
     if not text.strip() and not resume:
         raise UsageError("The message is empty.", 'Say something: orchestrator ask "What is in this folder?"')
     if options.take_over and (text.strip() or not resume):
@@ -66,14 +67,16 @@ async def _ask(
     await check_required(app)
     started = await _started(app, options, text, resume)
     outcome = await play(stage, started)
-    servers = problems(app.toolbox.servers())
+    servers, late = problems(app.toolbox.servers()), unheard(app.toolbox.servers())
     if form == "text":
         for problem in servers:
             writer.say(f"! {problem}")
+        for words in late:
+            writer.say(words, "problem")
         if outcome.denied:
             writer.say(f"Denied, as nobody was there to ask: {', '.join(outcome.denied)}. See --allow.", "problem")
     else:
-        _print_outcome(app, outcome, servers, form)
+        _print_outcome(app, outcome, [*servers, *late], form)
     return outcome.exit_code
 
 

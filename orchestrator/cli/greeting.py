@@ -58,3 +58,13 @@ def servers_line(servers: Sequence[ServerStatus]) -> str:
 def problems(servers: Iterable[ServerStatus]) -> list[str]:
     """Return the reports of the servers that cannot be used: which, why, and what to do."""
     return [clean(one.problem).strip() for one in servers if one.state == "failed" and one.problem]
+
+
+def unheard(servers: Iterable[ServerStatus]) -> list[str]:
+    """Return a line for each server that is still starting and whose tools nobody knows: they were not offered."""
+    return [
+        f"{one_line(one.name, 40)} has been starting for {duration(one.seconds)}, so the model did not get its tools. "
+        "--wait SECONDS waits longer; `orchestrator servers` shows what it is doing."
+        for one in servers
+        if one.state == "starting" and not one.tools
+    ]

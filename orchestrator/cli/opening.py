@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import anyio
 
@@ -43,9 +44,31 @@ def check_model(config: Config, name: str) -> None:
         raise ConfigError(f"{config.source} does not say which model is {name}.", f"Set model.{name}, or name a model.")
 
 
+def check_endpoint(config: Config, env: Mapping[str, str]) -> None:
+    """Raise `ConfigError` for an address or a key that could not even be sent, so that nobody asks again in vain."""
+    base, place = config.model.base_url, f"model.base_url in {config.source}"
+    if not base:
+        base, place = env.get("ANTHROPIC_BASE_URL", ""), "ANTHROPIC_BASE_URL"
+    if base and not is_web_address(base):
+        raise ConfigError(f"{place} is no web address: {base!r}.", "It begins with http:// or https:// and a host.")
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        if any(sign.isspace() or not sign.isprintable() for sign in env.get(name, "")):
+            raise ConfigError(f"{name} holds a space, a line break or a control character.", "Set it without.")
+
+
+def is_web_address(text: str) -> bool:
+    """Whether requests can be sent there."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # no port, or brackets that do not match
+        return False
+
+
 def run(work: Work, options: Options, *, interactive: bool) -> int:
     """Open the app, do the work and return its exit code, or the signal's if one made us leave."""
     config = configured(options, interactive=interactive)
+    check_endpoint(config, os.environ)
     with logging_to(config.data_dir, env=os.environ, verbose=options.verbose):
         return anyio.run(_opened, work, config)
 
