@@ -10,14 +10,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import anyio
 from mcp import MCPError
 from mcp.server import MCPServer, ServerRequestContext
 from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.context import CallNext, HandlerResult
 from mcp.types import INTERNAL_ERROR, CallToolResult, TextContent
 
+from servers.room import HELD, Hold
 from servers.settings import Rate
 
 GATED = ("tools/call", "resources/read", "prompts/get", "completion/complete")
@@ -63,9 +66,7 @@ class Gate:
             refusal = self._busy()
             if refusal is None:
                 with anyio.move_on_after(self._allowance.deadline) as scope:
-                    # Each call is its own borrower: one task may have several calls waiting.
-                    async with _Place(self._limiter):
-                        return await handler(ctx, params)
+                    return await self._in_a_place(handler, ctx, params)
                 if not scope.cancelled_caught:
                     return None
                 refusal = f"timeout: stopped after {self._allowance.deadline:g} s. Ask for less at once."
@@ -74,6 +75,16 @@ class Gate:
             raise MCPError(INTERNAL_ERROR, refusal)
 
         return gated
+
+    async def _in_a_place(self, handler: Handler, ctx: ServerRequestContext[Any, Any], params: Any) -> Any:
+        """Return what the handler returns; its place is free again when the answer has left, if somebody tells."""
+        borrower, hold = object(), HELD.get()  # each call is its own: one task may have several waiting
+        await self._limiter.acquire_on_behalf_of(borrower)
+        try:
+            return await handler(ctx, params)
+        finally:
+            free = partial(self._limiter.release_on_behalf_of, borrower)
+            free() if hold is None or hold.shared else hold.keep(free)
 
     def _busy(self) -> str | None:
         wait = self._buckets.take(principal()) if self._buckets else 0.0
@@ -84,17 +95,21 @@ class Gate:
         return None
 
 
-class _Place:
-    """One place of a limiter, held by itself and not by the task."""
+class Holding:
+    """MCP server middleware: what a call holds is given back if it fails, otherwise by who sends its answer."""
 
-    def __init__(self, limiter: anyio.CapacityLimiter) -> None:
-        self._limiter = limiter
-
-    async def __aenter__(self) -> None:
-        await self._limiter.acquire_on_behalf_of(self)
-
-    async def __aexit__(self, *_: object) -> None:
-        self._limiter.release_on_behalf_of(self)
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Let one message pass."""
+        hold = HELD.get()
+        if hold is None:
+            HELD.set(hold := Hold())
+        try:
+            result = await call_next(ctx)
+        except BaseException:
+            hold.give_back()
+            raise
+        hold.give_back_soon()
+        return result
 
 
 class Buckets:

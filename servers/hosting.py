@@ -19,12 +19,15 @@ from mcp.server import MCPServer
 from mcp.server.subscriptions import ListenHandler
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from servers.room import HELD, Arriving, Hold
 from servers.settings import LOOPBACK, Address, CannotServe, Settings
 from servers.stopping import on_stop
 from servers.tokens import TokenGate
@@ -100,8 +103,9 @@ def application(
             return JSONResponse({"status": "stopping"}, 503)
         return JSONResponse({"status": "ready", "servers": list(servers)})
 
+    arriving = Arriving()
     mounts = [
-        Mount(paths[name].removesuffix("/mcp"), _guarded(server, security, settings))
+        Mount(paths[name].removesuffix("/mcp"), _guarded(server, security, settings, arriving))
         for name, server in servers.items()
     ]
     pages = Middleware(
@@ -131,7 +135,9 @@ def _room_for_connections() -> int:
     return max(1, min(MOST_CONNECTIONS, allowed // 2))
 
 
-def _guarded(server: MCPServer[Any], security: TransportSecuritySettings, settings: Settings) -> TokenGate:
+def _guarded(
+    server: MCPServer[Any], security: TransportSecuritySettings, settings: Settings, arriving: Arriving
+) -> TokenGate:
     # Answers are streamed and sessions kept: without either, cancellation and progress are lost.
     app = server.streamable_http_app(
         json_response=False,
@@ -140,7 +146,35 @@ def _guarded(server: MCPServer[Any], security: TransportSecuritySettings, settin
         max_request_body_size=LARGEST_BODY,
         max_sessions=settings.sessions,
     )
-    return TokenGate(app, settings.tokens)
+    return TokenGate(Letting(app, arriving), settings.tokens)
+
+
+class Letting:
+    """ASGI middleware: a large body waits for room; what a call holds is given back when its answer is sent."""
+
+    def __init__(self, app: ASGIApp, arriving: Arriving) -> None:
+        self._app = app
+        self._arriving = arriving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        hold = Hold(shared=True)
+        HELD.set(hold)
+        try:
+            await self._arriving.room(hold, _size(scope))
+            await self._app(scope, receive, send)
+        finally:
+            hold.give_back()
+            self._arriving.done(hold)
+
+
+def _size(scope: Scope) -> int:
+    """Return how many bytes the body of a request may have."""
+    headers = Headers(scope=scope)
+    if "transfer-encoding" in headers:
+        return LARGEST_BODY
+    length = headers.get("content-length", "0")
+    return min(int(length), LARGEST_BODY) if length.isdecimal() and len(length) < 12 else LARGEST_BODY
 
 
 class _Graceful(uvicorn.Server):

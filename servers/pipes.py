@@ -27,14 +27,15 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server import MCPServer
 from mcp.shared.message import SessionMessage
-from mcp.types import INVALID_REQUEST, jsonrpc_message_adapter
+from mcp.types import INVALID_REQUEST, JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
 
 from servers.encoded import line as line_of
+from servers.room import HELD, Arriving, Hold
 from servers.stopping import SECONDS_TO_STOP, leave_within, on_stop
 
 LONGEST_MESSAGE = 6 * 1024 * 1024
 _CHUNK = 64 * 1024
-_AT_ONCE = 4096  # PIPE_BUF on Linux: a ready pipe takes that much without making the writer wait (pipe(7))
+_AT_ONCE = getattr(select, "PIPE_BUF", 512)  # a pipe that is ready takes that much without making the writer wait
 _WIDEST = 1024 * 1024  # what Linux lets everyone ask for
 _LARGE = 1024 * 1024  # bytes of a message whose memory is given back at once
 _EDGE = 4096  # of a message that is too long, kept to find its id
@@ -55,26 +56,34 @@ async def serve_pipes(server: MCPServer) -> None:
         inner = server._lowlevel_server  # pyright: ignore[reportPrivateUsage]  # as `MCPServer.run_stdio_async` does
         loop = asyncio.get_running_loop()
         with anyio.CancelScope() as serving, on_stop(lambda: loop.call_soon_threadsafe(serving.cancel)):
-            pipes = _Pipes(read_from, write_to, serving.cancel)
+            pipes, arriving = _Pipes(read_from, write_to, serving.cancel), Arriving()
             lines, received = anyio.create_memory_object_stream[Incoming]()
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_receive, pipes, lines)
-                async with received, _Sending(pipes, tasks) as sending:
+                tasks.start_soon(_receive, pipes, lines, arriving)
+                async with received, _Sending(pipes, tasks, arriving) as sending:
                     await inner.run(received, sending, inner.create_initialization_options())
 
 
-async def _receive(pipes: _Pipes, lines: MemoryObjectSendStream[Incoming]) -> None:
+async def _receive(pipes: _Pipes, lines: MemoryObjectSendStream[Incoming], arriving: Arriving) -> None:
     """Pass on what the client sends; what is no message is passed on as the error that it is, as the SDK does."""
     async with lines:
         async for line in pipes:
-            try:
-                message: Incoming = SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
-            except ValueError as error:
-                message = error
+            message, size = _message(line), len(line)
+            del line  # a large one is not kept here while it is worked on
+            if isinstance(message, SessionMessage) and isinstance(message.message, JSONRPCRequest):
+                await arriving.room(message.message.id, size)
             try:
                 await lines.send(message)
             except anyio.BrokenResourceError:  # nobody reads any more
                 return
+            del message
+
+
+def _message(line: str) -> Incoming:
+    try:
+        return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
+    except ValueError as error:
+        return error
 
 
 class _Sending:
@@ -84,24 +93,30 @@ class _Sending:
     call can stop in the middle of a line.
     """
 
-    def __init__(self, pipes: _Pipes, tasks: TaskGroup) -> None:
+    def __init__(self, pipes: _Pipes, tasks: TaskGroup, arriving: Arriving) -> None:
         self._pipes = pipes
+        self._arriving = arriving
         self._waiting = 0
-        self._queue, self._queued = anyio.create_memory_object_stream[bytes](1)
+        self._queue, self._queued = anyio.create_memory_object_stream[tuple[bytes, Hold | None]](1)
         tasks.start_soon(self._write_queued)
 
     async def send(self, item: SessionMessage, /) -> None:
         """Send one message; waits while the client does not read. Raises `anyio.ClosedResourceError`."""
-        data = line_of(item.message)
+        data, hold = line_of(item.message), None
+        if isinstance(item.message, JSONRPCResponse | JSONRPCError):
+            hold = HELD.get()
+            self._arriving.done(item.message.id)
         if not self._waiting:
             data = self._pipes.write_at_once(data)
             if data:  # a begun line has to be ended, so nothing may wait here; the queue is empty
                 self._waiting += 1
-                self._queue.send_nowait(data)
+                self._queue.send_nowait((data, hold))
+            elif hold is not None:
+                hold.give_back()
             return
         self._waiting += 1
         try:
-            await self._queue.send(data)
+            await self._queue.send((data, hold))
         except BaseException:
             self._waiting -= 1
             raise
@@ -120,12 +135,14 @@ class _Sending:
 
     async def _write_queued(self) -> None:
         async with self._queued:
-            async for data in self._queued:
+            async for data, hold in self._queued:
                 await self._pipes.write(data)
                 self._waiting -= 1
                 if len(data) > _LARGE:
                     del data
                     gc.collect(1)  # the SDK leaves its copies in a cycle, and a few of these would add up
+                if hold is not None:
+                    hold.give_back()
 
 
 @contextlib.contextmanager
@@ -165,11 +182,12 @@ class _Pipes:
             searched = len(held)
             held += chunk
             while (end := held.find(b"\n", searched)) >= 0:
-                line = held[:end].decode("utf-8", "replace")
+                with memoryview(held) as view, view[:end] as part:
+                    whole = [str(part, "utf-8", "replace")]
                 del held[: end + 1]
                 searched = 0
-                if line.strip():
-                    yield line
+                if not whole[0].isspace() and whole[0]:
+                    yield whole.pop()  # a large line is not kept here while it is worked on
         leave_within(SECONDS_TO_STOP)  # a tool in a thread must not outlive its client
         if held.strip():
             yield held.decode("utf-8", "replace")

@@ -19,7 +19,7 @@ from mcp.server import MCPServer
 
 from servers.audit import Audit
 from servers.encoded import Sparing
-from servers.gate import Allowance, Gate
+from servers.gate import Allowance, Gate, Holding
 from servers.hosting import listen, serve_http
 from servers.logs import Lines, start_logging
 from servers.pipes import serve_pipes
@@ -105,7 +105,7 @@ def _build(part: Part, common: Settings, lines: Lines) -> MCPServer[Any]:
     sparing = Sparing()
     sparing.guard(server)
     # Outside everything of the server's own, inside the SDK's tracing.
-    server.middleware[1:1] = [Audit(part.program.name, lines.write, full=common.audit_full), sparing]
+    server.middleware[1:1] = [Holding(), Audit(part.program.name, lines.write, full=common.audit_full), sparing]
     return server
 
 

@@ -12,6 +12,7 @@ from servers.files.errors import Invalid, TooLarge
 from servers.files.folder import Opened
 from servers.files.media import sniffed
 from servers.files.patience import Patience
+from servers.room import room_for_answer
 
 WHOLE = 1024 * 1024
 """Bytes up to which a file is read whole: then the page knows the number of lines and the hash."""
@@ -175,6 +176,8 @@ def _source(opened: Opened, encoding: str | None, patience: Patience) -> Source:
 
 def whole(opened: Opened, most: int, patience: Patience) -> bytes:
     """Return all bytes of a file. Raises `TooLarge` when there are more than `most`."""
+    room_for_answer(min(opened.status.st_size, most), lambda: patience.over)
+    patience.check()
     pieces: list[bytes] = []
     got = 0
     while piece := os.pread(opened.fd, min(STEP, most + 1 - got), got):

@@ -14,7 +14,11 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import httpx2
 import pytest
+
+from tests.servers.suite.running import served
+from tests.servers.suite.test_http import ENVELOPE, MODERN
 
 pytestmark = [
     pytest.mark.anyio,
@@ -71,8 +75,12 @@ class Raw:
     @property
     def peak(self) -> int:
         """The most memory that the program ever held, in bytes."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
+        return peak_of(self.process.pid)
+
+
+def peak_of(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")))
 
 
 @asynccontextmanager
@@ -189,3 +197,69 @@ async def test_no_call_makes_the_program_grow_beyond_120_mb(ground: Any) -> None
         peaks["crowd"] = raw.peak
         await works(raw)
         assert raw.peak <= MOST_MEMORY, peaks
+
+
+async def crowd(raw: Raw, name: str, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Call a tool many times without waiting for an answer; the results as they come."""
+    numbers = range(10_000, 10_000 + len(calls))
+
+    async def ask() -> None:
+        for number, arguments in zip(numbers, calls, strict=True):
+            params = {"name": name, "arguments": arguments}
+            await raw.send({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
+
+    answers: list[dict[str, Any]] = []
+    with anyio.fail_after(120):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            while len(answers) < len(calls):
+                answers.append(json.loads(await raw.line()))
+    assert {answer["id"] for answer in answers} == set(numbers)
+    return [answer["result"] for answer in answers]
+
+
+CROWDS: dict[str, tuple[str, dict[str, Any]]] = {
+    "pictures": ("fs_read", {"path": "picture.png"}),
+    "texts": ("fs_read", {"path": "giant.txt", "max_bytes": 1024 * 1024, "max_lines": 100_000}),
+    "writes": ("fs_write", {"path": "new", "content": "x" * 5_000_000, "mode": "overwrite"}),
+}
+
+
+@pytest.mark.parametrize(("tool", "arguments"), CROWDS.values(), ids=CROWDS.keys())
+async def test_no_crowd_of_calls_makes_the_program_grow_beyond_120_mb(
+    ground: Any, tool: str, arguments: dict[str, Any]
+) -> None:
+    large_files(ground.root)
+    async with program(ground.root) as raw:
+        results = await crowd(raw, tool, [arguments] * 24)
+        refused = [text_of(result) for result in results if result.get("isError")]
+        assert {said.partition(":")[0] for said in refused} <= {"timeout"}, "on a busy machine some may wait too long"
+        assert len(refused) < len(results)
+        await works(raw)
+        assert raw.peak <= MOST_MEMORY, raw.peak
+
+
+@pytest.mark.parametrize("tool", ["fs_read", "fs_write"])
+async def test_no_crowd_of_http_clients_makes_the_program_grow_beyond_120_mb(ground: Any, tool: str) -> None:
+    large_files(ground.root)
+    content = {"path": "new", "content": "x" * 4_000_000, "mode": "overwrite"}
+    arguments = content if tool == "fs_write" else {"path": "picture.png"}
+    body: dict[str, Any] = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    body["params"] = {"name": tool, "arguments": arguments, "_meta": ENVELOPE}
+    headers = {**MODERN, "Mcp-Name": tool, "Content-Type": "application/json"}
+    packed, sizes = json.dumps(body).encode(), list[int]()
+    command = [sys.executable, "-m", "servers.files", f"A={ground.root}:rw", "--confirm=allow", "--http=127.0.0.1:0"]
+    with served(command) as running, anyio.fail_after(120):
+        url = running.url()
+
+        async def call(http: httpx2.AsyncClient) -> None:
+            answer = await http.post(url, content=packed, headers=headers)
+            assert answer.status_code == 200
+            sizes.append(len(answer.content))
+
+        async with httpx2.AsyncClient(timeout=100) as http, anyio.create_task_group() as tasks:
+            for _ in range(24):
+                tasks.start_soon(call, http)
+        peak = peak_of(running.process.pid)
+    assert len(sizes) == 24
+    assert peak <= MOST_MEMORY, peak
