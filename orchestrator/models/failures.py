@@ -85,12 +85,16 @@ def status_error(error: APIStatusError, endpoint: str) -> ModelError:
         return ModelOverloaded(f"{endpoint} cannot answer now ({said}).", when, wait)
     too_long = error.status_code == 413 or any(words in said for words in TOO_LONG)
     advice = SHORTEN if too_long else "See `orchestrator doctor`."
+    if error.status_code == 404 and error.type == "not_found_error" and "model" in said:
+        advice = "Choose another model: --model NAME, or model.name in the config."
     return ModelRejected(f"{endpoint} does not accept the request ({said}).", advice)
 
 
 def short(error: APIStatusError) -> str:
-    """Return what the provider said, in one short line (a proxy may answer with a whole page)."""
+    """Return what the provider said, in one short line; of a proxy's web page no more than that it is one."""
     text = " ".join((error.api_message or error.message or "").split())
+    if text.startswith("<") and "html" in text[:200].lower():
+        return "a web page, so a proxy answered"
     return text if len(text) <= 300 else text[:300] + "…"
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.journeys.stage import PATIENCE_S, Desk
+from tests.journeys.stage import PATIENCE_S, Desk, simulator
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,18 @@ def test_a_server_that_never_answers_is_named_with_the_next_step(desk: Desk) -> 
     assert done.code == 0, done
     assert "silent has been starting for" in done.err, done
     assert "--wait" in done.err, done
+
+
+def test_a_model_that_does_not_exist_is_told_with_the_way_to_choose_another(desk: Desk) -> None:
+    done = desk.run("ask", "hello", "--model", "claude-of-tomorrow")
+    assert done.code == 3, done
+    assert "claude-of-tomorrow" in done.err, done
+    assert "--model NAME" in done.err, done
+
+
+def test_of_a_proxys_web_page_only_that_it_is_one_is_shown(desk: Desk) -> None:
+    with simulator("--fault", "502") as url:
+        done = desk.run("ask", "hello", env={"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"})
+    assert done.code == 0, done
+    assert "502: a web page" in done.err, done
+    assert "<html" not in done.err, done
