@@ -24,6 +24,7 @@ MESSAGES = {
     504: "The request took too long.",
     529: "Overloaded",
 }
+LONGEST_S = 366 * 86_400.0
 USAGE = (
     "a fault is a status (400 401 402 403 404 408 409 413 429 500 502 503 504 529) or one of "
     "overloaded, stall, cut, reset, end, bad-json, cut-arguments, html, empty, slow; then maybe after=EVENTS, "
@@ -95,8 +96,11 @@ def parse(text: str) -> Fault | None:
     try:
         default = 0.5 if kind == "slow" else 3600.0
         after, seconds = int(options.get("after", 3)), float(options.get("seconds", default))
+        wait = float(options.get("retry-after", "0").removeprefix("date:"))
     except ValueError:
         raise ValueError(f"{text!r} holds something that is no number: {USAGE}") from None
+    if not (after >= 0 and 0 <= seconds < LONGEST_S and 0 <= wait < LONGEST_S):
+        raise ValueError(f"{text!r} holds a number that is below zero or beyond a year: {USAGE}")
     return Fault(kind, after, seconds, options.get("retry-after"), options.get("code"))
 
 

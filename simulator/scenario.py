@@ -35,6 +35,8 @@ from simulator.situation import Situation
 
 USER, TOOL, CONTAINING = "when the user says", "when a tool returned", "containing"
 KEYS = (USER, TOOL, CONTAINING, "think", "say", "call", "fail", "refuse", "times")
+CALLABLE = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+"""What a tool may be called (docs/agents-and-tools/tool-use/define-tools)."""
 
 
 class BadScenario(ValueError):
@@ -87,7 +89,13 @@ class Scenario:
 
 def load(path: Path) -> Scenario:
     """Return the scenario in a file. Raises `BadScenario` with file and line, `OSError` if it cannot be read."""
-    return read(path.read_text(encoding="utf-8"), str(path))
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as broken:
+        line = data.count(b"\n", 0, broken.start) + 1
+        raise BadScenario(f"{path}:{line}: this is no text in UTF-8") from None
+    return read(text, str(path))
 
 
 def read(text: str, name: str = "scenario") -> Scenario:
@@ -177,6 +185,8 @@ class _Reader:
             if not isinstance(one, yaml.MappingNode):
                 raise self.bad(one, "a call is `tool: {argument: value}`")
             for key, value in cast(list[tuple[Any, Any]], one.value):
+                if not CALLABLE.fullmatch(str(key.value)):
+                    raise self.bad(key, f"{key.value!r} is no name of a tool: letters, digits, _ and -, 128 at most")
                 arguments: Any = _value(value) if value.value else {}
                 if not isinstance(arguments, dict):
                     raise self.bad(value, f"the arguments of {key.value} must be a mapping")

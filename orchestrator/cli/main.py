@@ -128,7 +128,7 @@ def simulate(args: tuple[str, ...]) -> int:
     """Serve the simulator, a Messages API on this machine, for any client (see `simulate --help`)."""
     from simulator.command import main as serve
 
-    return serve(args)
+    return serve(args, "orchestrator simulate")
 
 
 @program.command()

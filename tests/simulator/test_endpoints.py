@@ -239,12 +239,12 @@ def test_as_a_program_it_tells_where_it_is_and_at_the_end_what_was_spent(tmp_pat
             line = program.stdout.readline()
             url = line.split(" at ")[1].split(". ")[0]
             assert "Scenario: Tea" in line
-            client = anthropic.Anthropic(api_key="k", base_url=url, timeout=20, max_retries=0)
+            client = anthropic.Anthropic(api_key="k", base_url=url, timeout=60, max_retries=0)
             with client:
                 message = client.messages.create(**asked("some tea, please"))
             assert message.content[-1].text == "Earl Grey."
             os.kill(program.pid, stop)
-            out, err = program.communicate(timeout=20)
+            out, err = program.communicate(timeout=60)
         finally:
             program.kill()
     assert OPUS in out
@@ -267,7 +267,7 @@ def test_a_scenario_that_cannot_be_used_stops_it_with_file_and_line(tmp_path: Pa
         [sys.executable, "-m", "simulator", "--scenario", str(path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 2

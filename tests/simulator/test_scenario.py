@@ -104,6 +104,11 @@ BAD = {
     "an unknown category": ("rules:\n  - when the user says: a\n    refuse: mice\n", 3, "is no category"),
     "a call of no shape": ("rules:\n  - when the user says: a\n    call: files\n", 3, "a call is"),
     "arguments of no shape": ("rules:\n  - when the user says: a\n    call: {t: [1]}\n", 3, "must be a mapping"),
+    "a call of no tool": (
+        "rules:\n  - when the user says: a\n    call:\n      - list files: {}\n",
+        4,
+        "no name of a tool",
+    ),
     "times of no number": ("rules:\n  - when the user says: a\n    say: b\n    times: often\n", 4, "whole number"),
     "a key twice": ("rules:\n  - when the user says: a\n    say: b\n    say: c\n", 4, "stands here twice"),
     "no YAML": ("rules:\n  - when: [\n", 3, "this is no YAML"),
