@@ -63,7 +63,7 @@ class Turn:
     calls: tuple[PendingCall, ...] = ()
     answers: tuple[QuestionAnswered, ...] = ()
     usages: tuple[tuple[str, Usage], ...] = ()
-    """Model and tokens of each step."""
+    """Model and tokens of each request, those included that brought no answer."""
     traces: tuple[str, ...] = ()
     """Of each step whose calls are answered: a fingerprint of its calls and their results."""
     made: int = 0
@@ -148,10 +148,11 @@ class Conversation:
             steps=event.step,
             stop="done" if event.stop == "calls" and not asked else event.stop,
             calls=tuple(PendingCall(call) for call in asked),
-            usages=(*self.turn.usages, (event.model, event.usage)),
+            usages=(*self.turn.usages, *((one.model, one.usage) for one in event.spent)),
             made=self.turn.made + len(asked),
         )
-        return replace(self, messages=self.messages + kept, turn=turn, usage=self.usage + event.usage)
+        usage = sum((one.usage for one in event.spent), self.usage)
+        return replace(self, messages=self.messages + kept, turn=turn, usage=usage)
 
     def _with_call(self, call_id: str, **changes: object) -> Conversation:
         if self.turn is None or self.turn.call(call_id) is None:

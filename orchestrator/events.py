@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from orchestrator.messages import Image, Message, Result, Stop, Text, Usage, Value
+from orchestrator.messages import Image, Message, Result, Spent, Stop, Text, Usage, Value
 
 
 class BaseEvent(Value):
@@ -44,12 +44,19 @@ class StepFinished(BaseEvent):
     stop: Stop
     usage: Usage
     model: str
+    beside: tuple[Spent, ...] = ()
+    """What was used on the way to the answer, and is billed as well."""
     message_id: str = ""
     request_id: str = ""
 
     @property
     def key(self) -> str:
         return f"step {self.step}"
+
+    @property
+    def spent(self) -> tuple[Spent, ...]:
+        """Everything that the step used, the answer's own last."""
+        return (*self.beside, Spent(model=self.model, usage=self.usage))
 
 
 class ApprovalRequested(BaseEvent):

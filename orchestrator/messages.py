@@ -95,6 +95,8 @@ class Usage(Value):
     cache_read_tokens: int = 0
     cache_write_5m_tokens: int = 0
     cache_write_1h_tokens: int = 0
+    web_searches: int = 0
+    """How often the provider searched the web for the model, which it charges for by the search."""
 
     @property
     def context_tokens(self) -> int:
@@ -146,6 +148,13 @@ class Request(Value):
     messages: tuple[Message, ...]
 
 
+class Spent(Value):
+    """What a model used."""
+
+    model: str
+    usage: Usage
+
+
 class Answer(Value):
     """What the model said to one request."""
 
@@ -153,6 +162,8 @@ class Answer(Value):
     stop: Stop
     usage: Usage
     model: str
+    beside: tuple[Spent, ...] = ()
+    """What was used on the way to it: by earlier passes, by making the context smaller, by models that refused."""
     message_id: str = ""
     request_id: str = ""
 

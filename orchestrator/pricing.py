@@ -33,6 +33,8 @@ class Prices(BaseModel):
     as_of: str
     unit: str
     sources: tuple[str, ...]
+    web_search: float
+    """US dollars for one search."""
     models: dict[str, tuple[Rates, ...]]
 
 
@@ -61,4 +63,4 @@ def dollars(model: str, usage: Usage) -> float | None:
         + usage.cache_write_1h_tokens * tier.write_1h
         + usage.cache_read_tokens * tier.read
     )
-    return millionths / 1_000_000
+    return millionths / 1_000_000 + usage.web_searches * prices().web_search

@@ -26,12 +26,23 @@ class Bill:
         """The share of the prompts that was read from the cache, 0 to 1."""
         return self.tokens.cache_read_tokens / self.tokens.prompt_tokens if self.tokens.prompt_tokens else 0.0
 
+    def after(self, step: StepFinished) -> Bill:
+        """Return the bill with a step on it, and all that the step used."""
+        bill = self
+        for one in step.beside:
+            bill = bill.with_tokens(one.model, one.usage)
+        return bill.with_step(step.model, step.usage)
+
     def with_step(self, model: str, tokens: Usage) -> Bill:
         """Return the bill with one more request on it."""
+        bill = self.with_tokens(model, tokens)
+        return replace(bill, steps=self.steps + 1)
+
+    def with_tokens(self, model: str, tokens: Usage) -> Bill:
+        """Return the bill with more tokens on it, of a request that it has already or that is no step."""
         price = dollars(model, tokens)
         return replace(
             self,
-            steps=self.steps + 1,
             tokens=self.tokens + tokens,
             dollars=self.dollars + (price or 0.0),
             unpriced=self.unpriced | ({model} if price is None else set()),
@@ -52,5 +63,5 @@ def bills(events: Iterable[Recorded], key: Callable[[Recorded], str]) -> dict[st
     for recorded in events:
         if isinstance(recorded.event, StepFinished):
             name = key(recorded)
-            found[name] = found.get(name, EMPTY).with_step(recorded.event.model, recorded.event.usage)
+            found[name] = found.get(name, EMPTY).after(recorded.event)
     return found

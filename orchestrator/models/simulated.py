@@ -15,4 +15,10 @@ class SimulatedModel:
     async def ask(self, request: Request, emit: Emit) -> Answer:
         """Return the answer. Raises `ModelError` as the model does."""
         answer = await self._model.ask(request, emit)
-        return answer.model_copy(update={"model": f"simulator ({answer.model})"})
+        beside = tuple(one.model_copy(update={"model": named(one.model)}) for one in answer.beside)
+        return answer.model_copy(update={"model": named(answer.model), "beside": beside})
+
+
+def named(model: str) -> str:
+    """Return the name under which the simulator's answers are kept."""
+    return f"simulator ({model})"

@@ -14,6 +14,7 @@ from orchestrator.messages import (
     Opaque,
     Request,
     Result,
+    Spent,
     Stop,
     Text,
     Tool,
@@ -22,6 +23,7 @@ from orchestrator.messages import (
 
 if TYPE_CHECKING:
     from anthropic.types.beta import BetaMessage, BetaUsage
+    from anthropic.types.beta.beta_iterations_usage import BetaIterationsUsageItem
 
 Wire = dict[str, Any]
 """A JSON object as it goes over the wire."""
@@ -36,6 +38,8 @@ STOPS: dict[str | None, Stop] = {
     "refusal": "refused",
     "model_context_window_exceeded": "window",
 }
+ANSWERING = ("message", "fallback_message")
+"""The passes of a request that write the answer; others make the context smaller, or advise."""
 EPHEMERAL = {"type": "ephemeral"}
 
 
@@ -123,18 +127,38 @@ def read_block(wire: Wire) -> Block:
 def answer(message: BetaMessage, request_id: str) -> Answer:
     """Return what the model said."""
     blocks = tuple(read_block(one.to_dict()) for one in message.content)
+    spent = usages(message)
     return Answer(
         message=Message(role="assistant", content=blocks),
         stop=STOPS.get(message.stop_reason, "unknown"),
-        usage=usage(message.usage),
+        usage=spent[-1].usage,
         model=str(message.model),
+        beside=spent[:-1],
         message_id=message.id,
         request_id=request_id,
     )
 
 
-def usage(wire: BetaUsage) -> Usage:
-    """Return the tokens of one request."""
+def usages(message: BetaMessage) -> tuple[Spent, ...]:
+    """Return what a request used, pass by pass, the one that brought the answer last.
+
+    The sums at the top leave out what making the context smaller used (docs/build-with-claude/compaction). Of one pass
+    that answered, they say all, and in more detail.
+    """
+    model, searches = str(message.model), message.usage.server_tool_use
+    whole = usage(message.usage).model_copy(update={"web_searches": searches.web_search_requests if searches else 0})
+    passes = message.usage.iterations or []
+    answering = [one for one in passes if one.type in ANSWERING]
+    others = [one for one in passes if one.type not in ANSWERING]
+    if len(answering) > 1:
+        whole = usage(answering[-1]).model_copy(update={"web_searches": whole.web_searches})
+        others += answering[:-1]
+    beside = [Spent(model=getattr(one, "model", None) or model, usage=usage(one)) for one in others]
+    return (*beside, Spent(model=model, usage=whole))
+
+
+def usage(wire: BetaUsage | BetaIterationsUsageItem) -> Usage:
+    """Return the tokens of one request, or of one pass."""
     written = wire.cache_creation_input_tokens or 0
     hour = (wire.cache_creation.ephemeral_1h_input_tokens or 0) if wire.cache_creation else 0
     return Usage(

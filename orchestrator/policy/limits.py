@@ -66,7 +66,7 @@ def bill(turn: Turn) -> Bill:
     """Return what the turn has used so far."""
     spent = EMPTY
     for model, usage in turn.usages:
-        spent = spent.with_step(model, usage)
+        spent = spent.with_tokens(model, usage)
     return spent
 
 

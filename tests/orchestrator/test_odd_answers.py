@@ -49,8 +49,8 @@ def tool(arguments: str, **changes: Any) -> str:
     return block(0, begun, {"type": "input_json_delta", "partial_json": arguments})
 
 
-def end(reason: str | None = "end_turn") -> str:
-    return sent(type="message_delta", delta={"stop_reason": reason}, usage=USED) + sent(type="message_stop")
+def end(reason: str | None = "end_turn", **used: Any) -> str:
+    return sent(type="message_delta", delta={"stop_reason": reason}, usage=USED | used) + sent(type="message_stop")
 
 
 BEGIN = sent(
@@ -161,6 +161,28 @@ async def test_what_we_have_no_word_for_is_kept_and_echoed_and_the_rest_is_read(
 )
 async def test_every_reason_to_stop_has_a_meaning(reason: str, stop: str) -> None:
     assert (await asked(streamed(BEGIN + text(0, "so") + end(reason)))).stop == stop
+
+
+def one_pass(kind: str, tokens: int, **more: str) -> dict[str, Any]:
+    none = {"output_tokens": 0, "cache_read_input_tokens": 0, "cache_creation_input_tokens": 0}
+    return {"type": kind, "input_tokens": tokens} | none | more
+
+
+async def test_what_the_passes_of_an_answer_used_is_billed_each_by_its_model() -> None:
+    advice = one_pass("advisor_message", 500, model="claude-fable-5-2")
+    passes = [one_pass("compaction", 1000), advice, one_pass("message", 20), one_pass("message", 30)]
+    used = {"input_tokens": 50, "iterations": passes, "server_tool_use": {"web_search_requests": 2}}
+    answer = await asked(streamed(BEGIN + text(0, "so") + end(**used)))
+    opus = "claude-opus-5-5"
+    assert [(one.model, one.usage.input_tokens) for one in answer.beside] == [
+        (opus, 1000),
+        ("claude-fable-5-2", 500),
+        (opus, 20),
+    ]
+    assert (answer.usage.input_tokens, answer.usage.web_searches) == (30, 2)
+    single = {"input_tokens": 50, "output_tokens": 7, "iterations": [one_pass("message", 50)]}
+    answer = await asked(streamed(BEGIN + text(0, "so") + end(**single)))
+    assert (answer.usage.output_tokens, answer.beside) == (7, ())
 
 
 async def test_a_call_without_arguments_is_one_with_none() -> None:

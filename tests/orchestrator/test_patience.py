@@ -11,13 +11,14 @@ from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversation import Conversation
 from orchestrator.errors import ModelCut, ModelError, ModelOverloaded, ModelRejected, ModelResting, ModelUnreachable
 from orchestrator.events import AnswerRetried
-from orchestrator.messages import Answer, Message, Request, Text, Usage
+from orchestrator.messages import Answer, Message, Request, Spent, Text, Usage
 from orchestrator.models import wire
 from orchestrator.models.breaking import BreakingModel
 from orchestrator.models.fallback import FallbackModel
 from orchestrator.models.limiting import LimitingModel, RateLimits
 from orchestrator.models.retrying import RetryingModel
 from orchestrator.models.scripted import ScriptedModel, says
+from orchestrator.models.simulated import SimulatedModel
 
 pytestmark = pytest.mark.anyio
 
@@ -52,6 +53,13 @@ async def test_another_model_is_asked_when_one_cannot_or_will_not_answer(failure
     assert answer.message.text == "Here."
     assert [request.model for request in inner.requests] == ["first", "second", "third"]
     assert ["second" in shown.changes[0], "third" in shown.changes[1]] == [True, True]
+
+
+async def test_what_a_refusal_used_is_billed_with_the_answer_of_the_next_model() -> None:
+    refusal = REFUSED.model_copy(update={"model": "first", "usage": Usage(output_tokens=9)})
+    model = SimulatedModel(FallbackModel(ScriptedModel(refusal, says("Here.")), ["second"]))
+    answer = await model.ask(REQUEST, Shown().emit)
+    assert answer.beside == (Spent(model="simulator (first)", usage=Usage(output_tokens=9)),)
 
 
 @pytest.mark.parametrize("failure", [ModelRejected("No."), ModelCut("Cut.")])

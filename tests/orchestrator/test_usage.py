@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.events import Recorded, StepFinished, TurnFinished
-from orchestrator.messages import Message, Usage
+from orchestrator.conversation import fold
+from orchestrator.events import Recorded, StepFinished, TurnFinished, TurnStarted
+from orchestrator.messages import Message, Spent, Text, Usage
+from orchestrator.policy.limits import TurnLimits, reached
 from orchestrator.pricing import dollars, prices
 from orchestrator.usage import bill, bills
 
@@ -47,6 +49,27 @@ def test_a_dated_id_costs_what_its_model_costs_and_an_unknown_one_is_not_guessed
     assert dollars("llama-at-home", usage) is None
     total = bill([step(1, "claude-opus-5-5", usage), step(2, "llama-at-home", usage)])
     assert (total.dollars, total.unpriced, total.tokens.input_tokens) == (4.0, {"llama-at-home"}, 2 * MILLION)
+
+
+def test_what_was_used_on_the_way_to_an_answer_is_on_the_bill_and_is_no_step() -> None:
+    compacted = Spent(model="claude-haiku-4-5", usage=Usage(input_tokens=MILLION))
+    one = step(1, "claude-opus-5-5", Usage(input_tokens=MILLION, web_searches=3))
+    assert isinstance(one.event, StepFinished)
+    one = one.model_copy(update={"event": one.event.model_copy(update={"beside": (compacted,)})})
+    total = bill([one])
+    assert (total.steps, total.tokens.input_tokens) == (1, 2 * MILLION)
+    assert total.dollars == pytest.approx(4.0 + 1.0 + 0.03)
+    conversation = fold("c", [begun(), one])
+    assert conversation.usage == total.tokens
+    assert conversation.turn is not None
+    assert reached(conversation.turn, TurnLimits(dollars=5.0)) is not None
+    assert reached(conversation.turn, TurnLimits(dollars=5.1)) is None
+
+
+def begun() -> Recorded:
+    content = (Text(text="hello"),)
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    return Recorded(conversation_id="c", turn_id="t", seq=0, at=at, event=TurnStarted(content=content))
 
 
 def test_the_price_list_says_when_and_where_it_was_read() -> None:
