@@ -54,7 +54,7 @@ class HumanGate:
             )
         if resolved.by == "automatic":
             return Verdict(False, f"denied: {resolved.note or 'nobody was there to be asked'}. Tell the user.")
-        note = f" The user says: {resolved.note}" if resolved.note else ""
+        note = f' The user says: "{resolved.note}"' if resolved.note else ""
         return Verdict(False, f"denied by the user.{note} Do not repeat this call; ask what to do instead.")
 
     def _allowed_meanwhile(self, call: Call, tool: Tool) -> bool:

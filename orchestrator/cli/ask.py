@@ -11,7 +11,7 @@ from typing import Literal
 from orchestrator.app import App
 from orchestrator.cli.asking import Asker, AtTerminal, Granted, Unattended
 from orchestrator.cli.granting import Standing
-from orchestrator.cli.greeting import SIMULATED, problems, unheard
+from orchestrator.cli.greeting import SIMULATED, problems, unheard, unpriced
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.lines import Lines
 from orchestrator.cli.opening import run
@@ -21,6 +21,7 @@ from orchestrator.cli.prompts import EditingLine
 from orchestrator.cli.required import check_required
 from orchestrator.cli.screen import Piece
 from orchestrator.cli.turns import Stage, play
+from orchestrator.cli.unfinished import check_finished
 from orchestrator.cli.writer import TerminalWriter, Writer
 from orchestrator.conversations import Started
 from orchestrator.errors import UsageError
@@ -45,6 +46,8 @@ def ask(options: Options, text: str, resume: str, form: Form) -> int:
     text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # an argument may be any bytes
     if not text.strip() and not resume:
         raise UsageError("The message is empty.", 'Say something: orchestrator ask "What is in this folder?"')
+    if options.model and not text.strip():
+        raise UsageError("--model is for a new message.", 'Add one: orchestrator ask "Go on." --resume ID --model NAME')
     if options.take_over and (text.strip() or not resume):
         raise UsageError("--take-over goes on with an open turn.", "Add --resume ID, and no message.")
     work = partial(_ask, options=options, text=text, resume=resume, form=form, interactive=interactive)
@@ -64,6 +67,8 @@ async def _ask(
     stage = Stage(app.conversations, writer, asker, granted, interrupts, nobody.denied, tap, standing)
     if app.simulated:
         writer.say(SIMULATED, "note")
+    for remark in unpriced(app, options.model):
+        writer.say(remark, "problem")
     await check_required(app)
     started = await _started(app, options, text, resume)
     outcome = await play(stage, started)
@@ -84,6 +89,9 @@ async def _started(app: App, options: Options, text: str, resume: str) -> Starte
     """Start the turn, or go on with the one that is unfinished if there is nothing new to say."""
     conversation_id = (await app.conversations.find(resume)).id if resume else None
     if text.strip():
+        if conversation_id:
+            go_on = f"`orchestrator ask --resume {conversation_id}`, without a message, goes on with it."
+            await check_finished(app.conversations, conversation_id, go_on)
         return await app.conversations.start_turn([Text(text=text.rstrip("\n"))], conversation_id, options.model)
     started = await app.conversations.resume(conversation_id, options.take_over) if conversation_id else None
     if started is None:

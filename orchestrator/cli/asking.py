@@ -22,6 +22,8 @@ from orchestrator.policy.rules import Rule
 
 NOBODY = "there is no terminal, so nobody could be asked; `--allow {tool}` lets it run"
 SHOWN_LINES = 12
+NEVER = "N"
+"""The one key that is not also its small letter: [n] says no, once."""
 OURSELVES = "orchestrator"
 """The server of questions that the turn itself asks."""
 
@@ -109,10 +111,11 @@ class AtTerminal:
     async def _obeyed(self, said: str, request: ApprovalRequested, offers: Mapping[str, Rule]) -> Decision | None:
         """Return the decision that was typed, or None if there is none yet."""
         word, _, rest = said.partition(" ")
+        word = word if word == NEVER else word.lower()
         if word in offers:
             rule = await self._scoped(offers[word])
             return Decision(rule.effect == "allow", rule=rule) if rule else None
-        match word.lower() if word != "N" else word:
+        match word:
             case "y" | "yes":
                 return Decision(True)
             case "n" | "no":
@@ -123,8 +126,10 @@ class AtTerminal:
                 return None if arguments is None else Decision(True, arguments=changed(request, arguments))
             case "d":
                 self._writer.say(clean(json.dumps(request.arguments, indent=2, ensure_ascii=False)))
-            case _:
+            case "":
                 pass
+            case _:
+                self._writer.say(f"  There is no [{one_line(word, 24)}] here.")
         return None
 
     async def _scoped(self, rule: Rule) -> Rule | None:
@@ -216,7 +221,7 @@ def keys_row(offers: Mapping[str, Rule]) -> str:
     """Return what may be typed, as a prompt."""
     words = {"t": "this tool", "r": "this server's read-only tools", "s": "this server"}
     wider = [f"[{key}] {words[key]}" for key in words if key in offers]
-    never = ["[N] never"] if "N" in offers else []
+    never = [f"[{NEVER}] never"] if NEVER in offers else []
     first = "  ".join(["  [y] once", *wider])
     return first + "\n  " + "  ".join(["[e] edit arguments", "[n] deny, and say why", *never, "[d] all details: "])
 

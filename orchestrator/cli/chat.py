@@ -26,9 +26,12 @@ from orchestrator.cli.prompts import EditingLine, EditingPrompt, LinePrompt, Pro
 from orchestrator.cli.required import check_required
 from orchestrator.cli.transcript import transcript
 from orchestrator.cli.turns import Stage, play
+from orchestrator.cli.unfinished import check_finished
 from orchestrator.cli.writer import TerminalWriter, Writer
+from orchestrator.conversation import fold
 from orchestrator.conversations import Started
 from orchestrator.errors import ConfigError, Conflict, NotFound, UsageError
+from orchestrator.events import TurnStarted
 from orchestrator.messages import Text
 
 FIRST_LOOK, FIRST_TIME = 0.1, 1.9
@@ -40,6 +43,8 @@ HELP = """\
 /model    who is asked from now on: /model fast|deep|default|NAME
 /quit     leave (Ctrl-D too)              Ctrl-C  stop the turn; again: leave"""
 COMMAND = re.compile(r"/([a-z]+)\s*|/(model|resume)\s+(\S+)\s*")
+WITH_MORE = re.compile(r"/(help|servers|tools|new|retry|resume|model|quit)\s.+", re.DOTALL)
+"""A command with words behind it that it does not take."""
 KNOWN = ("help", "servers", "tools", "new", "retry", "resume", "model", "quit")
 RECENT = 20
 """How many conversations are looked through for one that did not finish."""
@@ -89,6 +94,10 @@ class _Chat:
     interrupted: bool = False
     code: int = DONE
     _reported: set[str] = field(default_factory=set[str])
+    _shown: set[str] = field(default_factory=set[str])
+    """Turns of this conversation that the user has seen."""
+    _model_so_far: str = ""
+    """The model that this conversation was resumed with; empty: the config's."""
 
     async def run(self, resume: str, *, take_over: bool = False) -> int:
         await self._servers_started()
@@ -135,7 +144,7 @@ class _Chat:
             case "tools":
                 self._say("\n".join(lists.tool_rows(self.app.toolbox.tools())))
             case "new":
-                self.conversation_id = None
+                self.conversation_id, self._shown, self._model_so_far = None, set(), ""
                 self._say("· A new conversation begins with your next message.")
             case "retry":
                 await self._retry()
@@ -146,6 +155,9 @@ class _Chat:
             case unknown if unknown and self.interactive:
                 near = difflib.get_close_matches(unknown, KNOWN, n=1)
                 self._say(f"! There is no /{unknown}." + (f" Did you mean /{near[0]}?" if near else " See /help."))
+            case _ if self.interactive and (more := WITH_MORE.fullmatch(text)):
+                what = "one name" if more[1] in ("model", "resume") else "nothing"
+                self._say(f"! /{more[1]} takes {what} behind it. Nothing was sent.")
             case _:
                 await self._send(text)
         return True
@@ -156,7 +168,18 @@ class _Chat:
         await self._tried(self._started(text))
 
     async def _started(self, text: str) -> None:
-        await self._play(await self.app.conversations.start_turn([Text(text=text)], self.conversation_id, self.model))
+        conversations = self.app.conversations
+        if self.conversation_id:
+            await check_finished(conversations, self.conversation_id, "`/retry` goes on with it.")
+            await self._catch_up()
+        await self._play(await conversations.start_turn([Text(text=text)], self.conversation_id, self.model))
+
+    async def _catch_up(self) -> None:
+        """Show what was said in this conversation in another window: the model knows of it, so the user should."""
+        events = await self.app.conversations.events(self.conversation_id or "")
+        if missed := [one for one in events if one.turn_id not in self._shown]:
+            self._say("\n".join(["· Meanwhile, in another window:", *transcript(missed), ""]))
+        self._shown |= {one.turn_id for one in events}
 
     async def _tried(self, work: Coroutine[None, None, None]) -> None:
         """Do it; what cannot be done is said, and a person may try something else."""
@@ -165,14 +188,15 @@ class _Chat:
         except (UsageError, Conflict, NotFound, ConfigError) as refusal:
             if not self.interactive:
                 raise
-            self._say(clean(f"! {refusal}"))
+            self.stage.writer.say(clean(str(refusal)), "problem")
 
     async def _choose(self, name: str | None) -> None:
         """Ask another model from the next message on."""
         if name:
             check_model(self.app.config, name)
             self.model = self.app.model if name == "default" else name
-        self._say(f"· {'From now on' if name else 'Now'} {answering(self.app, self.model)} is asked.")
+        who = answering(self.app, self.model or self._model_so_far)
+        self._say(f"· {'From now on' if name else 'Now'} {who} is asked.")
 
     async def _offer(self) -> None:
         """Say that a turn did not finish, if the process that ran it is no more; one that lives is only mentioned."""
@@ -190,6 +214,8 @@ class _Chat:
         heads = [head for head in await conversations.heads(RECENT) if head.open_turn]
         if dead := next((head for head in heads if not conversations.elsewhere(head)), None):
             return await self._resume(dead.id)
+        if heads:
+            await check_finished(conversations, heads[0].id, "")
         return self._say("· Nothing is unfinished.")
 
     async def _retry(self) -> None:
@@ -203,12 +229,22 @@ class _Chat:
         """Show what was said so far, and go on with what is unfinished."""
         self.conversation_id = conversation_id
         events = await self.app.conversations.events(conversation_id)
-        self._say("\n".join(transcript(events)))
-        if started := await self.app.conversations.resume(conversation_id, take_over):
+        self._model_so_far = fold(conversation_id, events).model
+        self._shown = {one.turn_id for one in events}
+        try:
+            started = await self.app.conversations.resume(conversation_id, take_over)
+        except Conflict:
+            self._say("\n".join(transcript(events)))
+            raise
+        again = started.turn_id if started else ""  # of this turn the message is enough: the rest is shown once more
+        past = [one for one in events if one.turn_id != again or isinstance(one.event, TurnStarted)]
+        self._say("\n".join([*transcript(past), ""]))
+        if started:
             await self._play(started)
 
     async def _play(self, started: Started) -> None:
         self.conversation_id = started.conversation_id
+        self._shown.add(started.turn_id)
         outcome = await play(self.stage, started)
         if outcome.exit_code != DONE:
             self.code = outcome.exit_code

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from orchestrator.app import App
 from orchestrator.cli.cleaning import clean, one_line
 from orchestrator.cli.opening import KINDS
-from orchestrator.cli.rows import duration, plural
+from orchestrator.cli.rows import duration, money, plural
 from orchestrator.ports import ServerStatus
+from orchestrator.pricing import rates
 
 SIMULATED = "The simulator answers: no ANTHROPIC_API_KEY is set. It is a small program, not a language model."
 
@@ -25,6 +26,7 @@ def greeting(app: App, version: str, model: str = "") -> list[str]:
     return [
         f"orchestrator {version} · {answering(app, model)}",
         *([SIMULATED] if app.simulated else []),
+        *unpriced(app, model),
         " · ".join(parts),
         "Type a message. /help shows what else, Ctrl-C stops a turn.",
     ]
@@ -53,6 +55,17 @@ def servers_line(servers: Sequence[ServerStatus]) -> str:
         elif one.state in ("failed", "stopped"):
             parts.append(f"{one_line(one.name, 40)} {one.state}")
     return " · ".join(parts)
+
+
+def unpriced(app: App, model: str = "") -> list[str]:
+    """Return the remark that a limit in dollars stops nothing, if it does not: the model has no price."""
+    most = app.config.limits.max_cost
+    kind = getattr(app.config.model, model) if model in KINDS else model
+    name = kind or app.model
+    if most is None or (rates(name, 0) and not app.simulated):
+        return []
+    who = "the simulator" if app.simulated else one_line(name)
+    return [f"No price is known for {who}, so a limit of {money(most)} stops nothing."]
 
 
 def problems(servers: Iterable[ServerStatus]) -> list[str]:

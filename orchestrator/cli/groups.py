@@ -33,11 +33,12 @@ def list_conversations(limit: int, as_json: bool) -> int:
 @conversations.command("show")
 @everywhere
 @ID
-def show_conversation(name: str) -> int:
+@click.option("--numbers", is_flag=True, help="Number the events, as `fork --at` and `search` do.")
+def show_conversation(name: str, numbers: bool) -> int:
     """Show one conversation."""
     from orchestrator.cli.lists import show_conversation
 
-    return show_conversation(options(), name)
+    return show_conversation(options(), name, numbers=numbers)
 
 
 @conversations.command("search")

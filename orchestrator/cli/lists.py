@@ -63,9 +63,9 @@ def list_conversations(options: Options, *, limit: int, as_json: bool) -> int:
     return 0
 
 
-def show_conversation(options: Options, name: str) -> int:
+def show_conversation(options: Options, name: str, *, numbers: bool) -> int:
     """Show what was said and done in one conversation. Starts no server."""
-    _write(anyio.run(_transcript, history(options), name))
+    _write(anyio.run(_transcript, history(options), name, numbers))
     return 0
 
 
@@ -84,14 +84,14 @@ async def _heads(journal: Path, limit: int) -> list[Head]:
         await store.close()
 
 
-async def _transcript(journal: Path, name: str) -> list[str]:
+async def _transcript(journal: Path, name: str, numbers: bool) -> list[str]:
     store = SqliteStore(journal)
     try:
         past = Conversations(store, LocalFeed(), _nobody)
         head = await past.find(name)
         title = f"{head.id} · {head.created.astimezone():%Y-%m-%d %H:%M} · {head.turns} turn{plural(head.turns)}"
         unfinished = [f"! unfinished: `orchestrator chat --resume {head.id}`"] if head.open_turn else []
-        return [title, *transcript(await past.events(head.id)), *unfinished]
+        return [title, *transcript(await past.events(head.id), numbers=numbers), *unfinished]
     finally:
         await store.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,6 +17,7 @@ from orchestrator.cli.cleaning import one_line
 from orchestrator.cli.lists import history
 from orchestrator.cli.options import Options
 from orchestrator.cli.rows import plural
+from orchestrator.cli.unfinished import elsewhere_advice
 from orchestrator.config import Config
 from orchestrator.errors import Conflict, UsageError
 from orchestrator.exporting import as_json, as_markdown
@@ -71,7 +73,7 @@ def fork(options: Options, name: str, at: int | None) -> int:
         head = await past.conversations.find(name)
         if at is not None and at > len(await past.conversations.events(head.id)):
             raise UsageError(
-                f"Conversation {head.id} has no event {at}.", "`conversations export` shows their numbers."
+                f"Conversation {head.id} has no event {at}.", "`conversations show --numbers` shows their numbers."
             )
         return await past.conversations.fork(head.id, at)
 
@@ -108,7 +110,7 @@ def delete(options: Options, name: str, *, sure: bool) -> int:
     async def deleted(past: History) -> str:
         head = await past.conversations.find(name)
         if past.conversations.elsewhere(head):
-            raise Conflict(f"Conversation {head.id} is at work in another window.", "Stop it there first.")
+            raise Conflict(f"Conversation {head.id} is at work in another window.", elsewhere_advice(head.id))
         if not sure:
             turns = f"{head.turns} turn{plural(head.turns)}"
             sys.stderr.write(f"{head.id}  {one_line(head.title, 60)}  {turns}\nDelete it for good? [y/N] ")
@@ -129,11 +131,11 @@ def delete(options: Options, name: str, *, sure: bool) -> int:
 def salvage(file: Path, output: Path) -> int:
     """Read a damaged history into a new file and say what was lost."""
     found = salvaged(file, output)
-    sys.stdout.writelines(f"{row}\n" for row in salvage_rows(found, output))
+    sys.stdout.writelines(f"{row}\n" for row in salvage_rows(found, file, output))
     return 0
 
 
-def salvage_rows(found: Salvaged, output: Path) -> list[str]:
+def salvage_rows(found: Salvaged, file: Path, output: Path) -> list[str]:
     """Return what was read, what was lost, and what to do next."""
     count = len(found.conversations)
     rows = [f"{count} conversation{plural(count)} with {found.events:,} event{plural(found.events)} are in {output}."]
@@ -142,7 +144,12 @@ def salvage_rows(found: Salvaged, output: Path) -> list[str]:
         rows.append(f"! {found.unreadable} record{plural(found.unreadable)} could not be read at all.")
     if not found.losses and not found.unreadable:
         rows.append("As far as can be seen, nothing was lost.")
-    return [*rows, "Put it in the place of the damaged file (journal.db in the data folder) to go on with it."]
+    old, log, new = (shlex.quote(str(path)) for path in (file, f"{file}-wal", output))
+    return [
+        *rows,
+        "To go on with it, close every window, and put it in the place of the damaged file and its log:",
+        f"  mv {old} {old}.damaged; rm -f {log} {shlex.quote(f'{file}-shm')}; mv {new} {old}",
+    ]
 
 
 def loss_row(loss: Loss) -> str:

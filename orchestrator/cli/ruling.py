@@ -26,6 +26,7 @@ from orchestrator.errors import NotFound, UsageError
 from orchestrator.events import ApprovalResolved, Recorded, StepFinished
 from orchestrator.logs import logging_to
 from orchestrator.messages import Tool
+from orchestrator.policy.grants import FILE
 from orchestrator.policy.rehearsal import Rehearsal, rehearse
 from orchestrator.policy.rehearsal import suggest as suggested
 from orchestrator.policy.rules import STRICTEST, Policy, Rule, Scope, logical_name, rules_of
@@ -40,6 +41,8 @@ WHERE = {
     "user": "given for every folder",
     "session": "given for this session",
 }
+GIVEN = ("project", "user")
+KEPT = "Given rules are kept in {}; take one back by deleting it there."
 RULES: TypeAdapter[PolicyConfig | tuple[Rule, ...]] = TypeAdapter(PolicyConfig | tuple[Rule, ...])
 
 
@@ -97,6 +100,7 @@ def show(options: Options) -> int:
         trusted = ", ".join(one_line(name, 40) for name in sorted(policy.trusted)) or "none"
         return [
             *(clean(row) for row in shown or ["There are no rules."]),
+            *([KEPT.format(bench.config.data_dir / FILE)] if any(rule.scope in GIVEN for rule in ordered) else []),
             f"trusted to say which of their tools only read: {trusted}",
             "Without a rule: what only reads and is trusted runs; all else is asked.",
         ]

@@ -9,6 +9,7 @@ from typing import Literal, assert_never
 
 from orchestrator.cli.cleaning import one_line, streamed
 from orchestrator.cli.rows import arguments_row, duration, plural, summary, usage_row
+from orchestrator.errors import Fenced
 from orchestrator.events import (
     AnswerRetried,
     ApprovalRequested,
@@ -31,6 +32,7 @@ from orchestrator.usage import EMPTY, Bill
 Kind = Literal["started", "ok", "failed", "note", "problem", "advice"]
 MARKS: Mapping[Kind, str] = {"started": "●", "ok": "✓", "failed": "✗", "note": "·", "problem": "!", "advice": " "}
 LIVE_ROWS = 8
+TAKEN_OVER = "Another window took this turn over."
 LONGEST_WAIT = 3600.0
 """Seconds; what began longer ago was begun by another process, and its clock says nothing."""
 
@@ -191,6 +193,10 @@ class Screen:
         return Row("failed" if event.result.is_error else "ok", f"{what}  {said}{time}")
 
     def _ended(self, event: TurnFinished, conversation_id: str) -> list[Piece]:
+        if event.code == Fenced.code:
+            self.running, self._spoken = {}, ""
+            where = f"`orchestrator chat --resume {conversation_id}` shows how it goes on."
+            return [Row("problem", TAKEN_OVER), Row("advice", where)]
         left = [Row("failed", f"{one.tool} {one.arguments}".rstrip() + "  stopped") for one in self.running.values()]
         self.running, self._spoken = {}, ""
         cost = Row("note", f"{self._steps} step{plural(self._steps)} · {usage_row(self._bill)}")

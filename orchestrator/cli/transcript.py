@@ -22,19 +22,21 @@ from orchestrator.messages import Call, text_of
 from orchestrator.usage import EMPTY
 
 
-def transcript(events: Iterable[Recorded]) -> list[str]:
-    """Return the lines of the conversation."""
-    return list(_Lines().of(events))
+def transcript(events: Iterable[Recorded], *, numbers: bool = False) -> list[str]:
+    """Return the lines of the conversation; with `numbers` what each event made stands behind the event's number."""
+    return list(_Lines(numbers=numbers).of(events))
 
 
 class _Lines:
-    def __init__(self) -> None:
+    def __init__(self, *, numbers: bool) -> None:
+        self._numbers = numbers
         self._calls: dict[str, Call] = {}
         self._bill = EMPTY
 
     def of(self, events: Iterable[Recorded]) -> Iterator[str]:
         for recorded in events:
-            yield from self._line(recorded)
+            rows = list(self._line(recorded))
+            yield from numbered(recorded.seq, rows) if self._numbers else rows
 
     def _line(self, recorded: Recorded) -> Iterator[str]:
         match event := recorded.event:
@@ -47,6 +49,7 @@ class _Lines:
             case ApprovalRequested():
                 yield f"? {self._name(event.call_id)}  asked: {one_line(event.why, 160)}"
             case ApprovalResolved():
+                self._edited(event)
                 yield from decided(event)
             case ToolStarted():
                 yield f"● {self._what(event.call_id)}  ({one_line(event.why, 160)})"
@@ -71,10 +74,17 @@ class _Lines:
             yield words
 
     def _ended(self, event: TurnFinished) -> Iterator[str]:
-        if event.reason != "done":
+        if event.reason == "cancelled":
+            yield f"· {one_line(event.detail, 400) or 'Stopped.'}"
+        elif event.reason != "done":
             yield f"! {event.reason}: {one_line(event.detail, 400)}"
         yield f"· {usage_row(self._bill)}"
         self._bill = EMPTY
+
+    def _edited(self, event: ApprovalResolved) -> None:
+        """From now on the call is shown as it runs: with the user's arguments."""
+        if event.arguments is not None and (call := self._calls.get(event.call_id)):
+            self._calls[event.call_id] = call.model_copy(update={"arguments": event.arguments})
 
     def _name(self, call_id: str) -> str:
         call = self._calls.get(call_id)
@@ -100,6 +110,13 @@ def decided(event: ApprovalResolved) -> Iterator[str]:
                 yield f"  rule kept: {one_line(event.rule, 160)}"
     if event.arguments is not None:
         yield f"  with the user's arguments: {arguments_row(event.arguments)}"
+
+
+def numbered(seq: int, rows: Iterable[str]) -> list[str]:
+    """Return the lines of the rows, set in, with the event's number before the first of them that is not empty."""
+    lines = [line for row in rows for line in row.split("\n")]
+    first = next((place for place, line in enumerate(lines) if line), -1)
+    return [f"{seq if place == first else '':>5}  {line}".rstrip() for place, line in enumerate(lines)]
 
 
 def indented(text: str, first: str) -> list[str]:

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from orchestrator.cli.asking import Asker, Decision, Granted
 from orchestrator.cli.cleaning import clean
 from orchestrator.cli.granting import NOTHING_STANDS, Standing
 from orchestrator.cli.interrupts import Interrupts
 from orchestrator.cli.outcome import Outcome, Tally
-from orchestrator.cli.screen import Screen
+from orchestrator.cli.screen import TAKEN_OVER, Screen
 from orchestrator.cli.writer import Writer
 from orchestrator.conversations import Conversations, Started
-from orchestrator.errors import ConfigError, Conflict
+from orchestrator.errors import ConfigError, Conflict, Fenced
 from orchestrator.events import (
     ApprovalRequested,
     ApprovalResolved,
@@ -73,6 +73,8 @@ class _Play:
         self._asked: set[str] = set()  # ids of all calls that were asked about so far
         self._ruled: set[str] = set()  # ... when a rule was given: it may answer them as well
         self._asked_in = anyio.CancelScope()
+        self._seq = started.seq  # the last durable event that was shown
+        self._watching = anyio.CancelScope()
 
     async def run(self) -> Outcome:
         past = await self._stage.conversations.events(self._started.conversation_id)
@@ -84,11 +86,8 @@ class _Play:
                 tasks.start_soon(self._answer_all, asks)
                 if self._stage.writer.live:
                     tasks.start_soon(self._redraw)
-                async with contextlib.aclosing(self._events()) as events:
-                    async for recorded in events:
-                        self._show(recorded)
-                        if isinstance(recorded.event, Ask):
-                            send.send_nowait(recorded.event)
+                with self._watching:
+                    await self._watch(send)
                 tasks.cancel_scope.cancel()
         finally:
             send.close()
@@ -96,20 +95,29 @@ class _Play:
             self._stage.writer.close()
         return self._tally.outcome()
 
+    async def _watch(self, asks: MemoryObjectSendStream[Ask]) -> None:
+        """Show the turn up to its end, and pass on what it asks."""
+        async with contextlib.aclosing(self._events()) as events:
+            async for recorded in events:
+                if isinstance(recorded.event, TurnFinished) and recorded.event.code == Fenced.code:
+                    return await self._lost()
+                self._show(recorded)
+                if isinstance(recorded.event, Ask):
+                    asks.send_nowait(recorded.event)
+
     async def _events(self) -> AsyncGenerator[Recorded]:
         """Yield the turn's events up to its end; a watcher that fell behind comes back and reads the journal."""
-        seq = self._started.seq
         while self._tally.end is None:
-            async with self._stage.conversations.watch(self._started.conversation_id, seq) as events:
+            async with self._stage.conversations.watch(self._started.conversation_id, self._seq) as events:
                 async for recorded in events:
                     if recorded.turn_id != self._started.turn_id:
                         continue
-                    seq = max(seq, recorded.seq)
                     yield recorded
                     if isinstance(recorded.event, TurnFinished):
                         return
 
     def _show(self, recorded: Recorded) -> None:
+        self._seq = max(self._seq, recorded.seq)
         self._tally.feed(recorded)
         if self._stage.tap:
             self._stage.tap(recorded)
@@ -151,8 +159,8 @@ class _Play:
         while True:
             try:
                 return await self._recorded(ask)
-            except Conflict as late:
-                return self._stage.writer.say(clean(str(late)), "problem")
+            except Conflict:
+                return await self._lost()
             except ConfigError as unusable:  # the rule cannot be kept, so nothing is decided yet
                 self._stage.writer.say(clean(str(unusable)), "problem")
 
@@ -178,8 +186,31 @@ class _Play:
     async def _stop(self) -> None:
         """The first Ctrl-C."""
         self._stage.writer.say("Stopping… (Ctrl-C again leaves)", "note")
-        with contextlib.suppress(Conflict):
+        try:
             await self._stage.conversations.cancel(self._started.conversation_id)
+        except Conflict:
+            await self._lost()
+
+    async def _lost(self) -> None:
+        """Say that another window took the turn over while this one was frozen, and show how it ended, if it has.
+
+        What waits here for the user would wait for ever, so it is ended.
+        """
+        conversations, started = self._stage.conversations, self._started
+        recorded = await conversations.events(started.conversation_id)
+        if self._tally.end:  # it ended here, a moment ago
+            return
+        if conversations.engine:
+            await conversations.engine.cancel(started.turn_id)
+        missed = [one for one in recorded if one.turn_id == started.turn_id and one.seq > self._seq]
+        if missed and isinstance(missed[-1].event, TurnFinished):
+            self._stage.writer.say(f"{TAKEN_OVER} This is how it went on there:", "problem")
+        else:
+            lost = TurnFinished(reason="failed", detail=TAKEN_OVER, code=Fenced.code)
+            missed = [recorded[-1].model_copy(update={"turn_id": started.turn_id, "event": lost})]
+        for one in missed:
+            self._show(one)
+        self._watching.cancel()
 
 
 def settles(recorded: Recorded) -> str:

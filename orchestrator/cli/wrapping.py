@@ -1,4 +1,4 @@
-"""Words that come in pieces, broken into lines between words. Code blocks are left as they are."""
+"""Lines broken between words: words that come in pieces, where code blocks are left as they are, and rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,21 @@ import re
 
 FENCE = "```"
 BREAKABLE = re.compile(r"\n| +|[^ \n]+")
+
+
+def hanging(row: str, width: int) -> str:
+    """Return a row as lines of at most `width` cells, the later ones set in; a word that is longer stays whole."""
+    from rich.cells import cell_len
+
+    first, *words = row.split(" ")
+    lines = [first]
+    for word in words:
+        longer = f"{lines[-1]} {word}"
+        if cell_len(longer) <= width or not lines[-1].strip():
+            lines[-1] = longer
+        elif word:
+            lines.append(f"  {word}")
+    return "\n".join(lines)
 
 
 class Wrapping:

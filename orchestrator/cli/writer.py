@@ -185,8 +185,10 @@ class TerminalWriter(Writer):
     def _styled(self, row: Row) -> str:
         from rich.text import Text
 
+        from orchestrator.cli.wrapping import hanging
+
         styles = {"ok": "green", "failed": "red", "problem": "bold red", "started": "cyan"}
-        text = Text(str(row), style="dim" if row.kind == "note" else "")
+        text = Text(hanging(str(row), self._console.width - 1), style="dim" if row.kind == "note" else "")
         if row.kind in styles:
             text.stylize(styles[row.kind], 0, 1)
         with self._console.capture() as captured:

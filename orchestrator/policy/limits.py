@@ -46,8 +46,8 @@ def reached(turn: Turn, limits: TurnLimits) -> Reached | None:
     if limits.tokens is not None and total >= limits.tokens:
         return Reached("max_tokens", f"The turn used {total:,} tokens; limits.max_tokens allows {limits.tokens:,}.")
     if limits.dollars is not None and spent.dollars >= limits.dollars:
-        cost = f"${spent.dollars:.2f}"
-        return Reached("max_cost", f"The turn cost {cost}; limits.max_cost allows ${limits.dollars:.2f}.")
+        cost = f"${spent.dollars:.4f}"
+        return Reached("max_cost", f"The turn cost {cost}; limits.max_cost allows ${limits.dollars:g}.")
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -83,6 +84,53 @@ def test_a_piped_chat_stops_at_the_first_failure_with_its_exit_code(desk: Comman
     assert "127.0.0.1:9" in out
     assert "simulator" not in out
     assert "second" not in desk.run("conversations", "show", "last")[1]
+
+
+def test_a_turn_that_costs_more_than_it_may_ends_with_6_and_can_be_gone_on_with(desk: CommandLine) -> None:
+    with desk.start("simulate", "--port", "0") as simulator:
+        assert simulator.stdout is not None
+        url = re.search(r"http://\S+\d", simulator.stdout.readline().decode())
+        assert url
+        elsewhere = {"ANTHROPIC_BASE_URL": url[0], "ANTHROPIC_API_KEY": "simulator"}
+        code, out, err = desk.run("ask", BREW, "--yes", "--max-cost", "0.0001", **elsewhere)
+        assert code == 6, (out, err)
+        assert re.search(r"! The turn cost \$0\.00\d\d; limits\.max_cost allows \$0\.0001\.", err), err
+        assert "No price is known" not in err
+        assert "brewed assam" not in out, "no further answer was paid for"
+        code, out, err = desk.run("ask", "--resume", "last", "--max-cost", "1", **elsewhere)
+        assert code == 0, (out, err)
+        assert "brewed assam" in out
+        assert "$0.0" in desk.run("usage")[1]
+        simulator.terminate()
+        simulator.stdout.read()
+        simulator.wait(30)
+
+
+def test_a_limit_in_dollars_that_stops_nothing_is_said_to(desk: CommandLine) -> None:
+    code, out, err = desk.run("ask", "hello", "--max-cost", "1")
+    assert code == 0, (out, err)
+    assert "! No price is known for the simulator, so a limit of $1.00 stops nothing.\n" in err
+    code, out, err = desk.run("chat", "--max-cost", "1")
+    assert (code, "so a limit of $1.00 stops nothing" in out) == (0, True), err
+
+
+def test_a_message_for_a_turn_that_is_open_says_how_to_go_on(desk: CommandLine) -> None:
+    with desk.start("ask", '/call tea__steep {"minutes": 3}', "--stream-json") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if b"tool_started" in line:
+                break
+        code, _, err = desk.run("ask", "hello", "--resume", "last")
+        assert (code, "is at work in another window." in err) == (2, True), err
+        code, _, err = desk.run("conversations", "delete", "last", "--yes")
+        assert (code, "--take-over" in err) == (2, True), err
+        process.kill()
+        process.stdout.read()
+        process.wait(30)
+    code, _, err = desk.run("ask", "hello", "--resume", "last")
+    assert (code, "without a message, goes on with it." in err) == (2, True), err
+    code, _, err = desk.run("ask", "--resume", "last", "--model", "claude-haiku-5")
+    assert (code, "--model is for a new message." in err) == (2, True), err
 
 
 def test_a_required_server_that_cannot_start_is_exit_4_before_anything_is_asked(desk: CommandLine) -> None:

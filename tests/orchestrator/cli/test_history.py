@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -131,6 +132,14 @@ def test_a_fork_holds_the_conversation_up_to_an_event_and_can_go_on(here: Here) 
     assert here.run("conversations", "fork", "nobody")[0] == 2
 
 
+def test_events_are_numbered_on_demand_as_fork_wants_them(here: Here) -> None:
+    rows = here.run("conversations", "show", "c_two", "--numbers")[1].splitlines()
+    assert "    1  > make tea 3" in rows
+    assert "    6  ✓ tea__brew  brewed pot 3 · 0.0s" in rows
+    code, _, err = here.run("conversations", "fork", "c_two", "--at", "99")
+    assert (code, "`conversations show --numbers`" in err) == (2, True)
+
+
 def test_an_export_is_written_to_stdout_or_to_a_file(here: Here) -> None:
     code, out, _ = here.run("conversations", "export", "c_two")
     assert code == 0
@@ -178,10 +187,10 @@ def test_a_damaged_history_is_salvaged_and_what_was_lost_is_said(here: Here) -> 
     code, out, _ = here.run("conversations", "salvage", str(here.journal), "--output", str(new))
     assert code == 0
     assert out.startswith(f"2 conversations with 24 events are in {new}.\n")
+    old = here.journal
+    assert out.endswith(f"  mv {old} {old}.damaged; rm -f {old}-wal {old}-shm; mv {new} {old}\n")
     assert here.run("conversations", "salvage", str(here.journal), "--output", str(new))[0] == 2, "it is there already"
-    new.replace(here.journal)
-    for log in ("-wal", "-shm"):
-        Path(f"{here.journal}{log}").unlink(missing_ok=True)
+    subprocess.run(["sh", "-c", out.splitlines()[-1]], check=True, timeout=30)
     assert "make tea 1" in here.run("conversations", "list")[1]
 
 
@@ -270,7 +279,11 @@ def test_rules_are_suggested_for_what_was_always_allowed_by_hand_and_kept_on_dem
     assert "tea__brew" not in here.run("policy", "show")[1], "nothing is kept yet"
     code, out, _ = here.run("policy", "suggest", "--save")
     assert (code, "Kept." in out) == (0, True)
-    assert here.run("policy", "show")[1].startswith("allow tea__brew (project)  given for this folder\n")
+    shown = here.run("policy", "show")[1]
+    assert shown.startswith("allow tea__brew (project)  given for this folder\n")
+    kept = here.journal.with_name("rules.json")
+    assert f"Given rules are kept in {kept}; take one back by deleting it there.\n" in shown
+    assert "tea__brew" in kept.read_text()
     assert here.run("policy", "why", "tea__brew")[1].startswith("allow: ")
     assert "Nothing to suggest" in here.run("policy", "suggest", "--save")[1]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.cli.wrapping import Wrapping
+from orchestrator.cli.wrapping import Wrapping, hanging
 
 
 def wrapped(text: str, width: int = 20, size: int = 1000) -> str:
@@ -41,3 +41,10 @@ def test_the_pieces_in_which_words_come_make_no_difference(text: str, size: int)
 @given(text=TEXTS)
 def test_no_word_is_lost(text: str) -> None:
     assert wrapped(text, 12).split() == text.split()
+
+
+def test_a_row_is_broken_between_words_and_its_columns_stay() -> None:
+    assert hanging("! the quick brown fox jumps", 20) == "! the quick brown\n  fox jumps"
+    assert hanging("✓ tea__brew  12 cups", 20) == "✓ tea__brew  12 cups"
+    assert hanging("! see http://example.com/a/long/path now", 10) == "! see\n  http://example.com/a/long/path\n  now"
+    assert hanging("日本語 日本語 日本語", 14) == "日本語 日本語\n  日本語"
