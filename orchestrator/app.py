@@ -13,7 +13,7 @@ import anyio
 
 from orchestrator import turn
 from orchestrator.approvals import HumanDesk, HumanGate
-from orchestrator.config import Config, user_data_dir
+from orchestrator.config import Config, ModelConfig, user_data_dir
 from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversation import Conversation
 from orchestrator.conversations import Conversations
@@ -170,6 +170,16 @@ def policy_of(config: Config, grants: Grants) -> Callable[[], Policy]:
     return policy
 
 
+def kinds_of(model: ModelConfig, default: Choice) -> dict[str, Choice]:
+    """Return the models by what they are for; what the config does not say of one is as the usual one has it."""
+    kinds = {"fast": (model.fast, model.fast_effort), "deep": (model.deep, model.deep_effort)}
+    return {
+        kind: replace(default, model=name, effort=effort or default.effort)
+        for kind, (name, effort) in kinds.items()
+        if name
+    }
+
+
 def crew_of(
     config: Config, toolbox: Toolbox, model: Model, policy: Callable[[], Policy]
 ) -> Callable[[Journal], turn.Crew]:
@@ -182,8 +192,7 @@ def crew_of(
         dollars=config.limits.max_cost,
     )
     default = Choice(config.model.name, config.model.max_tokens, config.model.effort, config.model.thinking)
-    kinds = {kind: replace(default, model=name) for kind in ("fast", "deep") if (name := getattr(config.model, kind))}
-    settings = ContextSettings(default, kinds)
+    settings = ContextSettings(default, kinds_of(config.model, default))
 
     def planned(conversation: Conversation, tools: tuple[Tool, ...]) -> Request:
         rules = policy()

@@ -88,6 +88,9 @@ class ServerConfig(Section):
         )
 
 
+Effort = Literal["", "low", "medium", "high", "xhigh", "max"]
+
+
 class ModelConfig(Section):
     """Which model answers, and where. The key comes from the environment, as the provider's SDK reads it."""
 
@@ -96,14 +99,18 @@ class ModelConfig(Section):
     """The most tokens of one answer."""
     base_url: str | None = None
     """A server that speaks the Messages API; `ANTHROPIC_BASE_URL` if left out."""
-    effort: Literal["", "low", "medium", "high", "xhigh", "max"] = ""
+    effort: Effort = ""
     """How hard it shall think; left out, as hard as the provider sees fit."""
     thinking: Literal["", "summarized", "omitted"] = ""
     """Whether its thinking is shown; left out, as the provider does it."""
     fast: str = ""
     """The model that `--model fast` means."""
+    fast_effort: Effort = ""
+    """How hard that one shall think; left out, as hard as the usual one."""
     deep: str = ""
     """The model that `--model deep` means."""
+    deep_effort: Effort = ""
+    """How hard that one shall think; left out, as hard as the usual one."""
     fallbacks: tuple[str, ...] = ()
     """Models to ask when this one is overloaded, out of reach, or refuses."""
     requests_per_minute: int | None = Field(default=None, ge=1)

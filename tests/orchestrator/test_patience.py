@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import pytest
 
+from orchestrator.app import kinds_of
+from orchestrator.config import ModelConfig
 from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversation import Conversation
 from orchestrator.errors import ModelCut, ModelError, ModelOverloaded, ModelRejected, ModelResting, ModelUnreachable
@@ -206,6 +208,13 @@ async def test_what_was_read_from_the_cache_does_not_count() -> None:
     await LimitingModel(ScriptedModel(cached), limits).ask(REQUEST, Shown().emit)
     assert limits.wait(900) == 0
     assert limits.wait(901) > 0
+
+
+def test_each_kind_of_model_may_think_as_hard_as_it_shall() -> None:
+    model = ModelConfig(name="usual", effort="low", fast="small", deep="big", deep_effort="max")
+    kinds = kinds_of(model, Choice("usual", 100, "low", "omitted"))
+    assert kinds == {"fast": Choice("small", 100, "low", "omitted"), "deep": Choice("big", 100, "max", "omitted")}
+    assert kinds_of(ModelConfig(deep_effort="max"), Choice("usual")) == {}
 
 
 def test_a_turn_may_name_a_model_or_what_it_is_for() -> None:
