@@ -105,7 +105,7 @@ def _value(name: str, schema: Json, clause: Clause, required: bool, taken: set[s
         )
     kind = kind_of(schema)
     if kind in ("integer", "number"):
-        return _number(name, kind, clause, required)
+        return _number(name, kind, clause, required, so_far)
     if kind == "boolean":
         return True if words_of(name) and words_of(name) <= clause.words else (False if required else None)
     if kind == "array":
@@ -116,8 +116,11 @@ def _value(name: str, schema: Json, clause: Clause, required: bool, taken: set[s
 
 
 def _told(name: str, schema: Json, clause: Clause) -> Any:
-    """Return a value given by name: `limit=5`, `glob: *.py`, `path "a b"`."""
-    found = re.search(rf"\b{re.escape(name)}\s*[=:]\s*(?:\"([^\"]*)\"|'([^']*)'|`([^`]*)`|([^\s,;]+))", clause.text)
+    """Return a value given by name: `limit=5`, `glob: *.py`, `path "a b"`, `to bob@example.com`."""
+    quoted = r"\"([^\"]*)\"|'([^']*)'|`([^`]*)`"
+    found = re.search(rf"\b{re.escape(name)}\s*[=:]\s*(?:{quoted}|([^\s,;]+))", clause.text) or re.search(
+        rf"\b{re.escape(name)}\s+(?:{quoted}|([\w.+-]+@[\w-]+(?:\.[\w-]+)+))", clause.text
+    )
     if not found:
         return None
     text = next(part for part in found.groups() if part is not None)
@@ -136,9 +139,9 @@ def _as_number(text: str, kind: str) -> float | int | None:
         return None
 
 
-def _number(name: str, kind: str, clause: Clause, required: bool) -> float | int | None:
+def _number(name: str, kind: str, clause: Clause, required: bool, so_far: Json) -> float | int | None:
     words = _words(name)
-    numbers = [number for number in clause.numbers if kind == "number" or isinstance(number, int)]
+    numbers = _left([number for number in clause.numbers if kind == "number" or isinstance(number, int)], so_far)
     near = {stem(word) for word in words} & clause.words
     if "start" in words or "offset" in words:
         after = re.search(r"\b(?:from|at|starting (?:at|from)|line|offset)\s+(?:line\s+)?(\d+)\b", clause.bare, re.I)
@@ -152,6 +155,14 @@ def _number(name: str, kind: str, clause: Clause, required: bool) -> float | int
             return numbers[0] if "lines" not in words else None
         return (numbers[0] if numbers else FEW_LINES) if required else None
     return numbers[0] if numbers and (required or near) else None
+
+
+def _left(numbers: list[float | int], so_far: Json) -> list[float | int]:
+    """Return the numbers that no parameter before has taken; one that was said twice can be taken twice."""
+    for value in so_far.values():
+        if isinstance(value, int | float) and value in numbers:
+            numbers.remove(value)
+    return numbers
 
 
 def _array(name: str, schema: Json, clause: Clause, required: bool, so_far: Json) -> list[Any] | None:

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from simulator import arguments, questions, words
 from simulator.answer import Answer, Call, Say, Search, Think
-from simulator.clauses import CHANGES, Clause, kin, split, words_of
+from simulator.clauses import CHANGES, Clause, halves, kin, split, words_of
 from simulator.refusals import refusal
 from simulator.schema import Table, tables_in
 from simulator.shapes import Json
@@ -21,6 +21,9 @@ from simulator.situation import Done, Situation, Tool
 
 REFUSE = re.compile(r"^\s*/refuse\b[ \t]*(\w*)|ANTHROPIC_MAGIC_STRING_TRIGGER_REFUSAL_\w*()", re.MULTILINE)
 COMMAND = re.compile(r"^\s*/call\s+([\w.:/-]+)\s*(.*)$")
+ABOUT = re.compile(
+    r"\s*(?:so\W+)?(?:what (?:can|could|do) (?:you|i) do|(?:who|what) are you|how do you work)\b.{0,40}", re.I
+)
 FITS = 3.0
 MOST_CALLS, MOST_ROUNDS = 16, 8
 
@@ -33,7 +36,9 @@ def think(situation: Situation, *, parallel: bool = True, may_call: bool = True)
     commands = [found for line in situation.text.splitlines() if (found := COMMAND.match(line))]
     if commands:
         return _obey(situation, commands, parallel, may_call)
-    wishes = [_Wish(clause, situation) for clause in split(situation.text)]
+    if ABOUT.fullmatch(situation.text) and not situation.done:
+        return Answer((Think("They ask about me."), Say(words.lost(situation))))
+    wishes = [wish for clause in split(situation.text) for wish in _wishes(clause, situation)]
     if situation.search and may_call and not situation.done and any(not wish.served() for wish in wishes):
         return Answer((Think("No tool at hand fits; there are more."), Search(_query(situation))))
     calls = (
@@ -105,6 +110,15 @@ def _key(name: str, given: Json) -> str:
     return name + json.dumps(given, sort_keys=True)
 
 
+def _wishes(clause: Clause, situation: Situation) -> list[_Wish]:
+    """Return the wishes in a clause: two where two tools serve what stands on either side of an `and`."""
+    for left, right in halves(clause):
+        first, second = _Wish(left, situation), _Wish(right, situation)
+        if first.tool and second.tool and first.tool != second.tool:
+            return [first, *_wishes(right, situation)]
+    return [_Wish(clause, situation)]
+
+
 class _Wish:
     """One clause of the user's words, and the tool that serves it."""
 
@@ -127,9 +141,16 @@ class _Wish:
             tool, given = self.filled
             yield from (Call(tool.name, one) for one in given)
 
+    @property
+    def tool(self) -> str | None:
+        """The tool at hand that does what is wished, or begins to; None if none does."""
+        if self._is_question() and self.look_up:
+            return self.look_up[0].name
+        return self.filled[0].name if self.filled else None
+
     def served(self) -> bool:
         """Whether a tool at hand does what is wished."""
-        return bool(self.filled) or self._is_question()
+        return self.tool is not None
 
     def note(self) -> str | None:
         """Return what the answer has to say about this wish beside the results."""

@@ -186,17 +186,45 @@ BREAK = re.compile(
 )
 
 
+MOST_HALVES, LONGEST_HALVED = 8, 2_000
+AND = re.compile(r"\s*(?:,\s*)?\band\b\s*|\s*,\s*", re.I)
+
+
 def split(text: str) -> list[Clause]:
     """Return the wishes in a text. What is quoted, in backticks or in braces is never split."""
+    kept, held = _held(text)
+    parts = [_put_back(part, held).strip(" ,") for part in BREAK.split(kept)]
+    return [Clause(part) for part in parts if part.strip(" .,!?")]
+
+
+def halves(clause: Clause) -> list[tuple[Clause, Clause]]:
+    """Return the ways to take a clause for two wishes, at each `and` or comma; the second as it stands.
+
+    And once more with the first one's verb before it: `list the tables and the files`.
+    """
+    if len(clause.text) > LONGEST_HALVED:
+        return []
+    kept, held = _held(clause.text)
+    found: list[tuple[Clause, Clause]] = []
+    for cut in list(AND.finditer(kept))[:MOST_HALVES]:
+        left, right = _put_back(kept[: cut.start()], held).strip(), _put_back(kept[cut.end() :], held).strip()
+        if not left or not right:
+            continue
+        verb = next((word for word in WORD.findall(left) if stem(word) in ACTS), None)
+        found.append((Clause(left), Clause(right)))
+        found += [(Clause(left), Clause(f"{verb} {right}"))] if verb else []
+    return found
+
+
+def _held(text: str) -> tuple[str, list[str]]:
+    """Return a text with marks for what is quoted, in backticks, in braces or an address, and those."""
     held: list[str] = []
 
     def hold(found: re.Match[str]) -> str:
         held.append(found.group())
         return f"\0{len(held) - 1}\0"
 
-    kept = re.sub(r"`[^`]*`|\"[^\"]*\"|“[^”]*”|https?://\S+|\{.*\}", hold, text, flags=re.S)
-    parts = [_put_back(part, held).strip(" ,") for part in BREAK.split(kept)]
-    return [Clause(part) for part in parts if part.strip(" .,!?")]
+    return re.sub(r"`[^`]*`|\"[^\"]*\"|“[^”]*”|https?://\S+|\{.*\}", hold, text, flags=re.S), held
 
 
 def _put_back(part: str, held: Sequence[str]) -> str:

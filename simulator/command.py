@@ -18,7 +18,8 @@ from simulator.settings import Limits, Settings
 def main(argv: Sequence[str] | None = None, name: str = "simulator") -> int:
     """Serve until a signal comes and return the exit code: 0, or 2 for options that cannot be used.
 
-    `name` is the command that its help speaks of. At the end a table of what the requests cost is written to standard output.
+    `name` is the command that its help speaks of. At the end a table of what the requests cost is written to standard
+    output.
     """
     options = parser(name).parse_args(argv)
     try:

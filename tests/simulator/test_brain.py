@@ -30,6 +30,8 @@ TOOLS = (
     tool("database__db_schema", "The tables and columns of the database.", pattern=TEXT, detail=DETAIL),
     tool("database__db_query", "Run one read-only SQL statement.", ("sql",), sql=TEXT, max_rows=WHOLE),
     tool("fetch__web_fetch", "Fetch a web page as Markdown.", ("url",), url=TEXT, max_chars=WHOLE),
+    tool("sums__add", "Add two numbers.", ("a", "b"), a={"type": "number"}, b={"type": "number"}),
+    tool("mail__send_mail", "Send an e-mail.", ("to", "subject"), to=TEXT, subject=TEXT),
     tool("notes__move", "Move a note.", ("source", "destination"), source=TEXT, destination=TEXT),
 )
 SCHEMA = json.dumps(
@@ -66,6 +68,7 @@ def play(text: str, results: dict[str, str] | None = None, tools: tuple[Tool, ..
     raise AssertionError(f"still calling after ten steps: {steps}")
 
 
+ADD = "sums__add"
 LIST, READ, SEARCH, FETCH = "files__fs_list", "files__fs_read", "files__fs_search", "fetch__web_fetch"
 WORDS = {
     "list the files here, then show me the first lines of README.md": [
@@ -89,6 +92,18 @@ WORDS = {
     "delete old.txt": [("files__fs_delete", {"path": "old.txt"})],
     'search with {"query": "x", "limit": 3}': [(SEARCH, {"query": "x", "limit": 3})],
     'search for "tea" with limit=4': [(SEARCH, {"query": "tea", "limit": 4})],
+    "list the tables of the database and the files here": [
+        ("database__db_schema", {"detail": "full"}),
+        (LIST, {}),
+    ],
+    "delete old.txt and list the files in docs": [("files__fs_delete", {"path": "old.txt"}), (LIST, {"path": "docs"})],
+    "list files in docs and add 2 and 5": [(LIST, {"path": "docs"}), (ADD, {"a": 2, "b": 5})],
+    "add 3 and 4": [(ADD, {"a": 3, "b": 4})],
+    "Add 1.5 and -2, then add 3 and 3": [(ADD, {"a": 1.5, "b": -2}), (ADD, {"a": 3, "b": 3})],
+    'send mail to bob@example.com with subject "Tea and cake"': [
+        ("mail__send_mail", {"to": "bob@example.com", "subject": "Tea and cake"})
+    ],
+    'search for "salt and pepper" in docs': [(SEARCH, {"query": "salt and pepper", "path": "docs"})],
 }
 
 
@@ -173,7 +188,9 @@ def test_a_call_line_with_broken_json_says_what_is_wrong() -> None:
     assert "needs a JSON object" in said
 
 
-@pytest.mark.parametrize("text", ["hello", "what is the weather in Paris?", "???", "a"])
+@pytest.mark.parametrize(
+    "text", ["hello", "what is the weather in Paris?", "???", "a", "what can you do?", "Who are you?"]
+)
 def test_words_that_fit_nothing_are_answered_with_what_this_is_and_can_do(text: str) -> None:
     steps, said = play(text)
     assert steps == []
@@ -193,6 +210,12 @@ def test_the_simulator_names_itself_in_its_first_answer_only() -> None:
     later = brain.think(Situation("list the files here", TOOLS, (), introduced=True, turn=2))
     assert said_in(first).lower().count("simulator") == 1
     assert "simulator" not in said_in(later).lower()
+
+
+def test_a_number_that_is_said_once_is_not_taken_twice() -> None:
+    steps, said = play("add 5")
+    assert steps == []
+    assert "needs `a`, `b`" in said
 
 
 def test_a_failed_call_is_reported_as_failed() -> None:
