@@ -68,7 +68,7 @@ class HumanGate:
         tools = {tool.name: tool for tool in self._toolbox.tools()}
         taint = CLEAN
         for name in self._journal.conversation.turn.heard if self._journal.conversation.turn else ():
-            taint = taint.after(tools[name]) if name in tools else taint
+            taint = taint.after(name, tools.get(name))
         return taint
 
 

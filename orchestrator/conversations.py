@@ -206,8 +206,8 @@ class Conversations:
             async with self._claiming:
                 journal = await Journal.claim(self._store, self._feed, conversation_id, turn_id, self._owner)
                 self._open[turn_id] = journal
-        except Conflict:
-            return  # it ended before it could be run
+        except (Conflict, NotFound):
+            return  # it ended, or was deleted, before it could be run
         except StoreError as error:
             log.error("turn %s cannot be run: %s", turn_id, error)
             return self._announce(conversation_id, turn_id, failed_by(error))

@@ -12,7 +12,9 @@ from orchestrator.conversation import PendingCall, Turn
 from orchestrator.usage import EMPTY, Bill
 
 CIRCLES = 3
-"""How many steps in a row must do the same and learn the same."""
+"""How many rounds in a row must do the same and learn the same."""
+LONGEST_ROUND = 3
+"""Of how many steps such a round may be."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,14 @@ def bill(turn: Turn) -> Bill:
 
 
 def circling(turn: Turn) -> bool:
-    """Whether the last steps made the same calls and got the same results, since the user last said to go on."""
-    recent = turn.traces[-CIRCLES:]
+    """Whether the last rounds made the same calls and got the same results, since the user last said to go on."""
     asked = [one for one in turn.answers if one.question_id.startswith(GO_ON) and one.action == "accept"]
     since = max((int(answer.question_id.removeprefix(GO_ON)) for answer in asked), default=0)
-    return len(recent) == CIRCLES and turn.steps - since >= CIRCLES and len(set(recent)) == 1
+    for length in range(1, LONGEST_ROUND + 1):
+        rounds, most = turn.traces[-length:] * CIRCLES, length * CIRCLES
+        if len(turn.traces) >= most and turn.steps - since >= most and turn.traces[-most:] == rounds:
+            return True
+    return False
 
 
 GO_ON = "go on after step "

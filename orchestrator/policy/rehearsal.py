@@ -57,7 +57,7 @@ def calls_of(
         if isinstance(recorded.event, StepFinished):
             taint = CLEAN
             for name in conversation.turn.heard if conversation.turn else ():
-                taint = taint.after(known[name]) if name in known else taint
+                taint = taint.after(name, known.get(name))
             for call in recorded.event.message.calls:
                 if call.tool in known:
                     yield recorded, call, taint

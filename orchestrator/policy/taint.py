@@ -19,11 +19,14 @@ class Taint:
     outside: str = ""
     private: str = ""
 
-    def after(self, tool: Tool) -> Taint:
-        """Return the taint once a result of `tool` is in the window."""
-        if tool.open_world:
-            return Taint(tool.name, self.private)
-        return Taint(self.outside, tool.name)
+    def after(self, name: str, tool: Tool | None) -> Taint:
+        """Return the taint once a result of the tool of that name is in the window.
+
+        None is a tool that is not offered any more: a server could take it back to have its words forgotten.
+        """
+        if tool is None or tool.open_world:
+            return Taint(name, self.private)
+        return Taint(self.outside, name)
 
 
 CLEAN = Taint()

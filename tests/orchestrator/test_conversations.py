@@ -14,7 +14,7 @@ from orchestrator.approvals import HumanDesk, HumanGate
 from orchestrator.context.plan import Choice, ContextSettings, plan
 from orchestrator.conversations import Conversations, Started
 from orchestrator.engine.local import LocalEngine
-from orchestrator.errors import Conflict, ModelRejected, NotFound, UsageError
+from orchestrator.errors import Conflict, ModelRejected, NotFound, StoreError, UsageError
 from orchestrator.events import (
     ApprovalRequested,
     DurableEvent,
@@ -34,7 +34,7 @@ from orchestrator.journal import Journal
 from orchestrator.messages import Text
 from orchestrator.models.scripted import Line, ScriptedModel, asks, says
 from orchestrator.policy.rules import Policy, Rule
-from orchestrator.ports import Desk, Model, Store
+from orchestrator.ports import Desk, Model, Store, TurnRef
 from orchestrator.store.memory import MemoryStore
 from orchestrator.tools.scripted import ScriptedToolbox, offered
 from tests.orchestrator.playing import call
@@ -273,6 +273,33 @@ async def test_who_was_taken_over_stops_and_its_watchers_are_told() -> None:
     assert isinstance(last, TurnFinished)
     assert last.code == "fenced"
     assert not any(isinstance(one.event, ToolFinished) for one in await store.events(started.conversation_id))
+
+
+async def test_a_turn_whose_history_is_gone_or_damaged_takes_no_other_with_it() -> None:
+    class Broken(MemoryStore):
+        """Loses one conversation, and cannot read another."""
+
+        async def claim(self, conversation_id: str, turn_id: str, owner: str) -> TurnRef:
+            if conversation_id == gone.conversation_id:
+                raise NotFound("It was deleted.")
+            return await super().claim(conversation_id, turn_id, owner)
+
+        async def events(self, conversation_id: str, after: int = 0) -> list[Recorded]:
+            if conversation_id == damaged.conversation_id and not after:
+                raise StoreError("It is damaged.")
+            return await super().events(conversation_id, after)
+
+    gone = damaged = Started("", "", 0)
+    async with house(says("Hi."), store=Broken()) as one:
+        gone = await one.conversations.start_turn(HELLO)
+        damaged = await one.conversations.start_turn(HELLO)
+        async with one.conversations.watch(damaged.conversation_id, 1) as events:
+            with anyio.fail_after(10):
+                end = (await anext(events)).event
+        assert isinstance(end, TurnFinished)
+        assert (end.reason, end.code) == ("failed", "store")
+        fine = await one.ended(await one.conversations.start_turn(HELLO))
+    assert fine[-1] == TurnFinished(reason="done")
 
 
 async def test_a_conversation_is_found_by_its_id_the_beginning_of_it_or_as_the_last() -> None:

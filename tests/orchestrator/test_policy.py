@@ -119,6 +119,13 @@ def test_text_from_outside_re_arms_the_question_for_what_writes_or_reaches_out(
         assert "web__fetch" in decision.why, "the source is named"
 
 
+def test_a_tool_that_was_taken_back_is_not_forgotten_to_have_spoken() -> None:
+    taint = Taint().after("web__gone", None)
+    assert Policy(rules_of("allow", ["*"])).decide(WRITE, {}, NOW, taint).effect == "ask"
+    assert Taint().after(FETCH.name, FETCH).outside == FETCH.name
+    assert Taint().after(READ.name, READ) == Taint(private=READ.name)
+
+
 @given(
     rules=st.lists(st.tuples(st.sampled_from(["allow", "ask", "deny"]), st.sampled_from(["*", "files__*", "web__*"]))),
     taint=st.builds(Taint, st.sampled_from(["", "web__fetch"]), st.sampled_from(["", "files__read"])),

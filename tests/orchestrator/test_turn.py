@@ -201,9 +201,17 @@ async def test_arguments_that_the_user_changed_count_after_a_crash_as_well() -> 
 
 
 async def test_calls_that_differ_are_no_circle() -> None:
-    script = [asks([call(f"n{number}", name=str(number % 2))]) for number in range(8)]
+    script = [asks([call(f"n{number}", name=str(number % 4))]) for number in range(12)]
     stage = await play([*script, says("Done.")])
-    assert len(stage.done) == 8
+    assert len(stage.done) == 12
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+async def test_a_circle_of_some_steps_is_one_as_well(length: int) -> None:
+    stage = await play([asks([call(f"n{number}", name=str(number % length))]) for number in range(20)])
+    last = (await stage.events())[-1]
+    assert isinstance(last, TurnFinished)
+    assert (last.code, len(stage.done)) == ("no_progress", 3 * length)
 
 
 async def test_a_turn_stops_at_its_limit_of_calls_and_of_tokens() -> None:
