@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
 from orchestrator import turn
 from orchestrator.conversations import failed_by
 from orchestrator.errors import ModelCut, OrchestratorError
-from orchestrator.events import EVENT, DurableEvent, Recorded, TurnEnd, TurnFinished, TurnStarted
+from orchestrator.events import (
+    EVENT,
+    DurableEvent,
+    LiveEvent,
+    QuestionAnswered,
+    QuestionAsked,
+    Recorded,
+    TurnEnd,
+    TurnFinished,
+    TurnStarted,
+)
 from orchestrator.feed.local import LocalFeed
 from orchestrator.journal import Journal
 from orchestrator.messages import Answer, Call, Message, Text, Usage
@@ -33,6 +43,22 @@ class TurnPlan:
     end: TurnFinished | None = None
     """What happens there; None is a crash, after which another process goes on."""
     content: tuple[Text, ...] = (Text(text="hello"),)
+
+
+@dataclass(frozen=True)
+class DecliningDesk:
+    """Asks in the journal, as people are asked, and answers there that it would rather not."""
+
+    journal: Journal
+
+    async def emit(self, event: DurableEvent | LiveEvent) -> None:
+        await self.journal.emit(event)
+
+    async def ask(self, question: QuestionAsked) -> QuestionAnswered:
+        answer = QuestionAnswered(question_id=question.question_id, action="decline")
+        await self.journal.emit(question)
+        await self.journal.emit(answer)
+        return answer
 
 
 async def taped(*plans: TurnPlan) -> Cassette:
@@ -69,7 +95,8 @@ async def run(store: MemoryStore, plan: TurnPlan, turn_id: str, before: Sequence
         else:
             steps = journal.conversation.turn.steps if journal.conversation.turn else 0
             try:
-                await turn.run(journal, stage.crew(ScriptedModel(*plan.script[steps:])))
+                crew = stage.crew(ScriptedModel(*plan.script[steps:]))
+                await turn.run(journal, replace(crew, desk=DecliningDesk(journal)))
             except OrchestratorError as error:
                 await journal.emit(failed_by(error))
     return [one.event for one in await store.events("c") if one.turn_id == turn_id]  # type: ignore[misc]

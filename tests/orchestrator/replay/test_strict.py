@@ -24,6 +24,12 @@ async def played(cassette: Cassette) -> Difference | None:
         return await replay(cassette)
 
 
+async def test_a_turn_that_went_in_circles_replays_wherever_it_was_broken_off() -> None:
+    script = [asks([call(f"n{number}", name="same")]) for number in range(9)]
+    for cut in range(1, 14):
+        assert await played(await taped(TurnPlan(script, cut=cut))) is None
+
+
 @settings(deadline=None, max_examples=100)
 @given(turns=st.lists(plans(), min_size=1, max_size=3), left=st.integers(0, 40))
 def test_any_conversation_replays_to_the_byte_whole_or_broken_off(turns: list[TurnPlan], left: int) -> None:
