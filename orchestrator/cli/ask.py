@@ -58,7 +58,7 @@ async def _ask(
     app: App, interrupts: Interrupts, *, options: Options, text: str, resume: str, form: Form, interactive: bool
 ) -> int:
     writer = _writer(options, form)
-    nobody = Unattended()
+    nobody = Unattended(say=writer.say)
     standing = Standing(app.toolbox.tools, app.policy)
     editor = EditingLine() if writer.live else None
     asker: Asker = AtTerminal(Lines(sys.stdin), writer, standing, editor) if interactive else nobody

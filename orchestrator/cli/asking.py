@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal, Protocol, cast
@@ -16,6 +16,7 @@ from orchestrator.cli.fields import Field, NotAnAnswer, fields_of
 from orchestrator.cli.granting import NOTHING_STANDS, SCOPES, Standing
 from orchestrator.cli.lines import Lines
 from orchestrator.cli.prompts import Editor
+from orchestrator.cli.screen import Kind
 from orchestrator.cli.writer import Writer
 from orchestrator.events import ApprovalRequested, QuestionAsked
 from orchestrator.policy.rules import Rule
@@ -74,9 +75,10 @@ class Granted:
 
 @dataclass
 class Unattended:
-    """Nobody is there: calls are refused, and remembered as refused; questions are declined."""
+    """Nobody is there: calls are refused, and remembered as refused; questions are declined, and said to be."""
 
     denied: list[str] = field(default_factory=list[str])
+    say: Callable[[str, Kind], None] = lambda text, kind: None
 
     async def decide(self, request: ApprovalRequested) -> Decision:
         """Refuse, and tell the model why and the user how to allow it."""
@@ -85,6 +87,8 @@ class Unattended:
 
     async def answer(self, question: QuestionAsked) -> Reply:
         """Decline."""
+        asks = f"{one_line(question.server, 40)} asks: {one_line(question.text, 300)}"
+        self.say(f"{asks} Nobody was there to answer, so it was declined.", "problem")
         return Reply()
 
 
@@ -102,6 +106,7 @@ class AtTerminal:
     async def decide(self, request: ApprovalRequested) -> Decision:
         """Show who, what and why, and wait for a decision. An empty line is none; the end of input is a no."""
         self._writer.say("\n" + approval_block(request))
+        self._writer.say(f"asked because: {one_line(request.why, 200)}", "advice")
         offers = self._standing.offers(request)
         while True:
             said = await self._ask(keys_row(offers))
@@ -256,13 +261,13 @@ def changed(request: ApprovalRequested, arguments: dict[str, JsonValue]) -> dict
 
 
 def approval_block(request: ApprovalRequested) -> str:
-    """Return who wants to do what, with which arguments, and why this is asked."""
+    """Return who wants to do what, and with which arguments."""
     server, _, tool = request.tool.partition("__")
     what = f"{one_line(server)} wants to run {one_line(tool)}" if tool else f"{one_line(server)} wants to run"
     rows = [row for name, value in request.arguments.items() for row in argument_rows(name, value)]
     if len(rows) > SHOWN_LINES:
         rows = [*rows[: SHOWN_LINES - 1], f"… and {len(rows) - SHOWN_LINES + 1} more lines: [d] shows them"]
-    return "\n".join([f"? {what}", *(f"    {row}" for row in rows), f"  asked because: {one_line(request.why, 200)}"])
+    return "\n".join([f"? {what}", *(f"    {row}" for row in rows)])
 
 
 def argument_rows(name: str, value: JsonValue) -> list[str]:

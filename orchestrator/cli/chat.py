@@ -64,7 +64,7 @@ async def _chat(app: App, interrupts: Interrupts, *, options: Options, resume: s
     plain = options.plain or not sys.stdout.isatty() or os.environ.get("TERM") == "dumb"
     writer = Writer(sys.stdout) if plain else TerminalWriter(sys.stdout)
     lines = Lines(sys.stdin)
-    nobody = Unattended()
+    nobody = Unattended(say=writer.say)
     standing = Standing(app.toolbox.tools, app.policy)
     editor = EditingLine() if writer.live else None
     asker: Asker = AtTerminal(lines, writer, standing, editor) if interactive else nobody

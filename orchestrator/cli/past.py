@@ -138,7 +138,8 @@ def salvage(file: Path, output: Path) -> int:
 def salvage_rows(found: Salvaged, file: Path, output: Path) -> list[str]:
     """Return what was read, what was lost, and what to do next."""
     count = len(found.conversations)
-    rows = [f"{count} conversation{plural(count)} with {found.events:,} event{plural(found.events)} are in {output}."]
+    events = f"{found.events:,} event{plural(found.events)}"
+    rows = [f"{count} conversation{plural(count)} with {events} {'is' if count == 1 else 'are'} in {output}."]
     rows += [loss_row(loss) for loss in found.losses]
     if found.unreadable:
         rows.append(f"! {found.unreadable} record{plural(found.unreadable)} could not be read at all.")

@@ -165,12 +165,14 @@ async def test_arguments_that_hide_something_are_edited_in_escapes() -> None:
 
 
 async def test_without_a_terminal_calls_are_refused_and_remembered() -> None:
-    nobody = Unattended()
+    said: list[str] = []
+    nobody = Unattended(say=lambda text, kind: said.append(f"{kind}: {text}"))
     decision = await nobody.decide(request())
     assert not decision.allowed
     assert "--allow files__write" in decision.note
     assert nobody.denied == ["files__write"]
     assert await nobody.answer(question()) == Reply(None)
+    assert said == ["problem: tea asks: Who? Nobody was there to answer, so it was declined."]
 
 
 def test_grants_are_globs_over_tools() -> None:
