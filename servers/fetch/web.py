@@ -23,6 +23,7 @@ from servers.fetch.transfer import Answer, Caps, Wire
 from servers.fetch.urls import Domains
 from servers.fetch.views import Rendered, Source, View
 from servers.fetch.workshop import Workshop
+from servers.refusals import Refusal
 
 SECONDS = re.compile(r"[0-9]{1,6}")
 VISITS = 24
@@ -88,7 +89,15 @@ class Web:
             with anyio.fail_after(self._settings.caps.seconds):
                 return await self._read(target, view, max_age, robots=self._settings.robots and not asked_by_user)
         except TimeoutError:
-            raise TooSlow(f"{target.host} did not send the page in time. Try again later, or another source.") from None
+            refusal = TooSlow(f"{target.host} did not send the page in time. Try again later, or another source.")
+        except Refusal as failure:
+            # Without the frames that it went through: they hold whole bodies, and who keeps it would keep those.
+            refusal = failure.with_traceback(None)
+        refusal.__context__ = refusal.__cause__ = None
+        try:
+            raise refusal
+        finally:
+            del refusal
 
     async def kept(self, identity: str, view: View) -> Reading:
         """Return a page by its `Page.id`. Raises `NoSuchPage` if it is not kept any more."""

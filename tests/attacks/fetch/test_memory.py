@@ -24,7 +24,7 @@ pytestmark = [
     ),
 ]
 MOST = 120 * 1_024 * 1_024
-AT_ONCE, EACH = 8, 4
+AT_ONCE, EACH = 24, 4
 
 SLOW = {"deep", "deep lists", "attributes", "hidden in hidden", "templates", "svg"}
 """Markup on which a parser is quadratic: two of it are enough, each takes the worker's eight seconds."""
