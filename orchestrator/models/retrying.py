@@ -23,7 +23,12 @@ class RetryingModel:
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
         attempts = stamina.retry_context(
-            on=worth_waiting, attempts=self._attempts, timeout=None, wait_initial=self._first_wait, wait_max=8.0
+            on=worth_waiting,
+            attempts=self._attempts,
+            timeout=None,
+            wait_initial=self._first_wait,
+            wait_max=8.0,
+            wait_jitter=self._first_wait,
         )
         async for attempt in attempts:
             with attempt:

@@ -58,7 +58,7 @@ class House:
 
     async def seen(self, started: Started, last: type[object]) -> list[DurableEvent | LiveEvent]:
         found: list[DurableEvent | LiveEvent] = []
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             async with self.conversations.watch(started.conversation_id, started.seq) as events:
                 async for recorded in events:
                     found.append(recorded.event)
@@ -202,7 +202,7 @@ async def test_cancelling_stops_the_call_and_answers_it_for_the_model() -> None:
 
     async with house(asks([call("a"), call("b", "notes__read")]), work=forever) as one:
         started = await one.conversations.start_turn(HELLO)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             await running.wait()
         await one.conversations.cancel(started.conversation_id)
         events = await one.ended(started)
@@ -265,7 +265,7 @@ async def test_who_was_taken_over_stops_and_its_watchers_are_told() -> None:
 
     async with house(asks([call("a", "notes__read")]), work=slow, store=store) as one:
         started = await one.conversations.start_turn(HELLO)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             await running.wait()
         await store.claim(started.conversation_id, started.turn_id, "another")
         go_on.set()
@@ -294,7 +294,7 @@ async def test_a_turn_whose_history_is_gone_or_damaged_takes_no_other_with_it() 
         gone = await one.conversations.start_turn(HELLO)
         damaged = await one.conversations.start_turn(HELLO)
         async with one.conversations.watch(damaged.conversation_id, 1) as events:
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 end = (await anext(events)).event
         assert isinstance(end, TurnFinished)
         assert (end.reason, end.code) == ("failed", "store")
@@ -358,7 +358,7 @@ async def test_a_watcher_that_is_too_slow_is_cut_off_and_the_others_are_not() ->
             if number % 5_000 == 4_999:
                 for _ in range(5_000):
                     await anext(other)
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             seen = [one async for one in slow]
     assert len(seen) == 10_000
 

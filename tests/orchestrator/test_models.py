@@ -102,7 +102,7 @@ def shown() -> tuple[list[AnswerRetried], Callable[[object], object]]:
 async def test_an_overloaded_model_is_asked_again_and_the_user_sees_it(shown) -> None:
     seen, emit = shown
     inner = ScriptedModel(ModelOverloaded("Busy."), ModelCut("Broke off."), says("There."))
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         answer = await RetryingModel(inner, first_wait=0.01).ask(REQUEST, emit)
     assert answer.message.text == "There."
     assert [event.why for event in seen] == ["Busy.", "Broke off."]
@@ -112,7 +112,7 @@ async def test_an_overloaded_model_is_asked_again_and_the_user_sees_it(shown) ->
 async def test_patience_ends_and_the_last_failure_is_the_one_that_counts(shown) -> None:
     seen, emit = shown
     inner = ScriptedModel(*[ModelCut(f"Cut {number}.") for number in range(9)])
-    with anyio.fail_after(10), pytest.raises(ModelCut, match="Cut 2"):
+    with anyio.fail_after(30), pytest.raises(ModelCut, match="Cut 2"):
         await RetryingModel(inner, attempts=3, first_wait=0.01).ask(REQUEST, emit)
     assert len(seen) == 2
 

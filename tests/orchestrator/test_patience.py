@@ -78,15 +78,18 @@ async def test_when_all_refuse_the_last_refusal_is_the_answer() -> None:
 
 
 async def test_an_endpoint_that_failed_in_a_row_is_left_alone_and_asked_again_after_its_rest() -> None:
-    inner = ScriptedModel(*[ModelOverloaded("Busy.")] * 3, says("Back."))
-    breaking = BreakingModel(inner, "http://there", failures=3, rest=0.05)
+    inner = ScriptedModel(*[ModelOverloaded("Busy.")] * 4, says("Back."))
+    breaking = BreakingModel(inner, "http://there", failures=3, rest=3600)
     for _ in range(3):
         with pytest.raises(ModelOverloaded):
             await breaking.ask(REQUEST, Shown().emit)
     with pytest.raises(ModelResting, match="left alone"):
         await breaking.ask(REQUEST, Shown().emit)
     assert len(inner.requests) == 3, "it was not asked"
-    with anyio.fail_after(10):
+    breaking = BreakingModel(inner, "http://there", failures=1, rest=0.05)
+    with pytest.raises(ModelOverloaded):
+        await breaking.ask(REQUEST, Shown().emit)
+    with anyio.fail_after(30):
         while True:
             try:
                 answer = await breaking.ask(REQUEST, Shown().emit)
@@ -113,7 +116,7 @@ async def test_refused_requests_and_cancelled_turns_say_nothing_about_an_endpoin
         started = anyio.Event()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(breaking.ask, REQUEST, Shown().emit)
-            with anyio.fail_after(10):
+            with anyio.fail_after(30):
                 await started.wait()
             tasks.cancel_scope.cancel()
     assert (await breaking.ask(REQUEST, Shown().emit)).message.text == "Fine."

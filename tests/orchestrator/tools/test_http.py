@@ -35,9 +35,9 @@ async def test_everything_works_over_http_too(tmp_path: Path) -> None:
 
 async def test_a_call_over_http_that_takes_too_long_is_cancelled_at_the_server(tmp_path: Path) -> None:
     port, note = free_port(), tmp_path / "note"
-    async with served(port), opened(tmp_path, web=at(port, call_timeout=0.5)) as box:
+    async with served(port), opened(tmp_path, web=at(port, call_timeout=2)) as box:
         assert (await result_of(box, "web__sleep", seconds=60, note=str(note))).is_error
-        await until(lambda: note.read_text() == "cancelled")
+        await until(lambda: note.exists() and note.read_text() == "cancelled")
         assert await said_by(box, "web__add", a=1) == "2"
 
 
@@ -49,7 +49,7 @@ async def test_a_killed_http_server_fails_its_calls_and_is_used_again_when_it_is
         async def sleeper() -> None:
             said.append(await said_by(box, "web__sleep", seconds=60, note=str(note)))
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as calls:
                 calls.start_soon(sleeper)
                 await until(note.exists)

@@ -131,7 +131,7 @@ async def test_a_call_to_a_server_that_cannot_start_says_so_and_tries_it_again_l
         assert said.startswith("not called: the server cannot be used now.\ngated: its process ended")
         assert "shut" in said
         gate.touch()
-        with anyio.fail_after(15):
+        with anyio.fail_after(60):
             while (said := await said_by(box, "gated__echo", text="hello")) != "hello":
                 await anyio.lowlevel.checkpoint()
         assert said == "hello"

@@ -127,10 +127,10 @@ async def test_new_tools_are_offered_when_the_server_says_so(tmp_path: Path) -> 
 
 async def test_a_call_that_takes_too_long_is_cancelled_at_the_server_too(tmp_path: Path) -> None:
     note = tmp_path / "note"
-    async with opened(tmp_path, suite=suite(call_timeout=0.5)) as box:
+    async with opened(tmp_path, suite=suite(call_timeout=2)) as box:
         result = await result_of(box, "suite__sleep", seconds=60, note=str(note))
         assert result.is_error
-        assert "within 0.5 seconds" in text_of(result.content)
+        assert "within 2 seconds" in text_of(result.content)
         await until(lambda: content_of(note) == "cancelled")
         assert await said_by(box, "suite__add", a=1) == "2"
 
@@ -138,14 +138,17 @@ async def test_a_call_that_takes_too_long_is_cancelled_at_the_server_too(tmp_pat
 async def test_cancelling_a_call_raises_and_tells_the_server(tmp_path: Path) -> None:
     note = tmp_path / "note"
     async with opened(tmp_path, suite=suite()) as box:
-        with anyio.move_on_after(0.5) as scope:
-            await box.call(Call(id="1", tool="suite__sleep", arguments={"seconds": 60, "note": str(note)}), QuietDesk())
-        assert scope.cancelled_caught
+        async with anyio.create_task_group() as calls:
+            sleep = Call(id="1", tool="suite__sleep", arguments={"seconds": 60, "note": str(note)})
+            calls.start_soon(box.call, sleep, QuietDesk())
+            await until(lambda: content_of(note) == "asleep")
+            calls.cancel_scope.cancel()
+        assert calls.cancel_scope.cancelled_caught
         await until(lambda: content_of(note) == "cancelled")
 
 
 async def test_a_server_that_hangs_is_replaced_after_a_call_without_an_answer(tmp_path: Path) -> None:
-    async with opened(tmp_path, suite=suite(call_timeout=0.5)) as box:
+    async with opened(tmp_path, suite=suite(call_timeout=2)) as box:
         before = int(await said_by(box, "suite__pid"))
         assert "no answer" in await said_by(box, "suite__hang")
         await gone([before])
@@ -168,7 +171,7 @@ async def test_a_killed_server_fails_all_its_calls_and_comes_back(tmp_path: Path
         async def sleeper(note: Path) -> None:
             said.append(await said_by(box, "suite__sleep", seconds=60, note=str(note)))
 
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as sleepers:
                 for number in range(3):
                     sleepers.start_soon(sleeper, tmp_path / str(number))
@@ -223,19 +226,20 @@ async def test_many_calls_run_at_the_same_time_but_not_more_than_allowed(tmp_pat
         await box.settled(30)
         done: list[str] = []
 
-        async def meeter(name: str, others: list[str]) -> None:
-            done.append(await said_by(box, "suite__meet", folder=str(tmp_path), name=name, others=others))
+        async def meeter(name: str, others: list[str], patience: float = 20) -> None:
+            words = {"name": name, "others": others, "patience": patience}
+            done.append(await said_by(box, "suite__meet", folder=str(tmp_path), **words))
 
-        with anyio.fail_after(15):
+        with anyio.fail_after(60):
             async with anyio.create_task_group() as both:
                 both.start_soon(meeter, "a", ["b"])
                 both.start_soon(meeter, "b", ["a"])
             assert done == ["met", "met"]
             async with anyio.create_task_group() as three:
                 for name in "cde":
-                    three.start_soon(meeter, name, [other for other in "cde" if other != name])
-    # Two of the three waited for the third in vain, which was let in only after them.
-    assert sorted(done[2:]) == ["alone", "alone", "met"]
+                    three.start_soon(meeter, name, [other for other in "cde" if other != name], 1)
+    assert len(done) == 5
+    assert done[2] == "alone", "one of them was let in only when another had waited in vain"
 
 
 async def test_an_error_in_the_body_comes_out_as_it_is_and_no_process_stays(tmp_path: Path) -> None:
@@ -249,4 +253,4 @@ async def test_an_error_in_the_body_comes_out_as_it_is_and_no_process_stays(tmp_
     with pytest.raises(LookupError, match=r"^mine$"):
         await body()
     assert len(pids) == 3
-    await gone(pids, 5)
+    await gone(pids)
