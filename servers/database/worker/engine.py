@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from servers.database.engine import Answer, Change, Found, Outcome, Plan, Search, Statement, Table, Window
-from servers.database.errors import KINDS, DatabaseError, Unavailable
+from servers.database.errors import KINDS, DatabaseError, TooSlow, Unavailable
 from servers.database.stopping import run_stoppable
 from servers.database.worker.process import Worker
 from servers.database.worker.session import Opening
@@ -24,9 +24,12 @@ from servers.database.worker.session import Opening
 GRACE = 0.25
 """Seconds between asking an engine to stop and killing its process."""
 SIDE_BY_SIDE = 4
+OPENING_SECONDS = 20.0
+"""What a process may take to start and to open its database."""
 
 T = TypeVar("T")
 ANSWER, PLAN, OUTCOME = TypeAdapter(Answer), TypeAdapter(Plan), TypeAdapter(Outcome)
+NOTHING: TypeAdapter[None] = TypeAdapter(None)
 FOUND, TABLES, TEXT = TypeAdapter(list[Found]), TypeAdapter(list[Table]), TypeAdapter(str)
 
 
@@ -74,6 +77,8 @@ class WorkerEngine:
     async def ask(self, kind: TypeAdapter[T], act: str, *arguments: object) -> T:
         """Return what a worker answers to one call; it is stopped when this is cancelled or takes too long."""
         async with self.worker() as worker:
+            if worker.fresh:
+                await self.opened(worker)
             ended = anyio.Event()
 
             async def work() -> bytes:
@@ -91,6 +96,21 @@ class WorkerEngine:
 
             reply = await run_stoppable(work, stop, self.seconds)
         return decoded(kind, reply)
+
+    async def opened(self, worker: Worker) -> None:
+        """Wait until a new worker has opened its database; the time of a statement does not run yet."""
+
+        async def work() -> bytes:
+            return await anyio.to_thread.run_sync(worker.open, limiter=self.threads)
+
+        async def stop() -> None:
+            worker.kill()
+
+        try:
+            reply = await run_stoppable(work, stop, OPENING_SECONDS)
+        except TooSlow:
+            raise Unavailable("The database takes too long to open. Try again, or ask the operator.") from None
+        decoded(NOTHING, reply)
 
     @asynccontextmanager
     async def worker(self) -> AsyncGenerator[Worker]:

@@ -20,7 +20,7 @@ class Worker:
     """One process with one embedded database open in it."""
 
     def __init__(self, opening: Opening) -> None:
-        """Start the process; it opens its database while the first question is on its way."""
+        """Start the process; it opens its database, and says so to `open`."""
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "servers.database.worker.child"],
             stdin=subprocess.PIPE,
@@ -30,7 +30,7 @@ class Worker:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.input, self.output = self.process.stdin, self.process.stdout
-        self.fresh = True
+        self.fresh = True  # nobody has waited yet until its database is open
         self.send(frames.request(opening))
 
     def send(self, payload: bytes) -> None:
@@ -41,13 +41,15 @@ class Worker:
     def ask(self, act: str, *arguments: object) -> bytes:
         """Return the reply to one call. Raises `Unavailable` if the process ends first."""
         self.send(frames.request(act, *arguments))
-        if self.fresh:
-            greeting = self.receive()
-            if greeting != OPENED:
-                self.kill()
-                return greeting
-            self.fresh = False
         return self.receive()
+
+    def open(self) -> bytes:
+        """Return what a fresh process says when its database is open. Raises `Unavailable` if it ends first."""
+        greeting = self.receive()
+        self.fresh = False
+        if greeting != OPENED:
+            self.kill()
+        return greeting
 
     def receive(self) -> bytes:
         """Return the next frame the worker writes."""
