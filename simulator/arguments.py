@@ -134,9 +134,10 @@ def _told(name: str, schema: Json, clause: Clause) -> Any:
 
 def _as_number(text: str, kind: str) -> float | int | None:
     try:
-        return int(text) if kind == "integer" else float(text)
+        number = int(text) if kind == "integer" else float(text)
     except ValueError:
         return None
+    return number if abs(number) < 1e15 else None
 
 
 def _number(name: str, kind: str, clause: Clause, required: bool, so_far: Json) -> float | int | None:
@@ -144,7 +145,9 @@ def _number(name: str, kind: str, clause: Clause, required: bool, so_far: Json) 
     numbers = _left([number for number in clause.numbers if kind == "number" or isinstance(number, int)], so_far)
     near = {stem(word) for word in words} & clause.words
     if "start" in words or "offset" in words:
-        after = re.search(r"\b(?:from|at|starting (?:at|from)|line|offset)\s+(?:line\s+)?(\d+)\b", clause.bare, re.I)
+        after = re.search(
+            r"\b(?:from|at|starting (?:at|from)|line|offset)\s+(?:line\s+)?([0-9]{1,9})\b", clause.bare, re.I
+        )
         return int(after.group(1)) if after else (1 if required else None)
     if words & COUNTS:
         if near and numbers:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-from simulator import arguments, questions, words
+from simulator import arguments, questions, strict, words
 from simulator.answer import Answer, Call, Say, Search, Think
 from simulator.clauses import CHANGES, Clause, halves, kin, split, words_of
 from simulator.refusals import refusal
@@ -19,7 +19,7 @@ from simulator.schema import Table, tables_in
 from simulator.shapes import Json
 from simulator.situation import Done, Situation, Tool
 
-REFUSE = re.compile(r"^\s*/refuse\b[ \t]*(\w*)|ANTHROPIC_MAGIC_STRING_TRIGGER_REFUSAL_\w*()", re.MULTILINE)
+REFUSE = re.compile(r"^[ \t]*/refuse\b[ \t]*(\w*)|ANTHROPIC_MAGIC_STRING_TRIGGER_REFUSAL_\w*()", re.MULTILINE)
 COMMAND = re.compile(r"^\s*/call\s+([\w.:/-]+)\s*(.*)$")
 ABOUT = re.compile(
     r"\s*(?:so\W+)?(?:what (?:can|could|do) (?:you|i) do|(?:who|what) are you|how do you work)\b.{0,40}", re.I
@@ -79,7 +79,7 @@ def _obey(situation: Situation, commands: Sequence[re.Match[str]], parallel: boo
     for command in commands:
         name, text = command.group(1), command.group(2).strip()
         try:
-            given: Any = json.loads(text or "{}")
+            given: Any = strict.loads(text or "{}")
         except ValueError as broken:
             return Answer(
                 (Say(f"{words.introduction(situation)}`/call {name}` needs a JSON object after it: {broken}."),)

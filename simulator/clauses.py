@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from simulator import strict
 from simulator.shapes import Json
 
 _COUNTED = "zero one two three four five six seven eight nine ten eleven twelve"
@@ -48,9 +48,9 @@ URL = re.compile(r"https?://[^\s<>\"'`)\]]+")
 BACKTICKS = re.compile(r"`+([^`]+)`+")
 QUOTED = re.compile(r"\"([^\"]+)\"|“([^”]+)”|(?<!\w)'([^']+)'(?!\w)")
 PATH = re.compile(
-    r"(?<![\w/])(?:[\w.~-]+:)?(?:[\w.~@-]+/)*[\w@-]*\.[A-Za-z][\w-]{0,9}\b|(?<![\w:])(?:\.{0,2}/|[\w.-]+/)[\w./-]*"
+    r"(?<![\w/-])(?:[\w.~-]+:)?(?:[\w.~@-]+/)*[\w@-]*\.[A-Za-z][\w-]{0,9}\b|(?<![\w:])(?:\.{0,2}/|[\w.-]+/)[\w./-]*"
 )
-NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)")
+NUMBER = re.compile(r"(?<![\w.])-?[0-9]{1,15}(?:\.[0-9]{1,15})?(?![\w.]*\w)")
 SQL = re.compile(r"^\s*(select|with|explain|show|pragma|insert|update|delete|describe|values)\b", re.I)
 WORD = re.compile(r"[A-Za-z][A-Za-z_]*")
 
@@ -153,7 +153,7 @@ class Clause:
     @functools.cached_property
     def numbers(self) -> tuple[float | int, ...]:
         """The numbers, in digits or in words."""
-        digits = [json.loads(found) for found in NUMBER.findall(PATH.sub(" ", self.bare))]
+        digits = [float(found) if "." in found else int(found) for found in NUMBER.findall(PATH.sub(" ", self.bare))]
         return (*digits, *(NUMBERS[word.lower()] for word in WORD.findall(self.bare) if word.lower() in NUMBERS))
 
     @functools.cached_property
@@ -162,8 +162,7 @@ class Clause:
         start = self.text.find("{")
         while start >= 0:
             try:
-                found: Any
-                found, _ = json.JSONDecoder().raw_decode(self.text[start:])
+                found: Any = strict.starting(self.text[start:])
             except ValueError:
                 start = self.text.find("{", start + 1)
                 continue
@@ -186,15 +185,24 @@ BREAK = re.compile(
 )
 
 
+LONGEST_HEAD, LONGEST_TAIL = 4_000, 2_000
+"""What is read of a text that is longer: a wish stands before or behind what somebody pasted."""
+RUN = re.compile(r"(\W)\1{20,}")
 MOST_HALVES, LONGEST_HALVED = 8, 2_000
 AND = re.compile(r"\s*(?:,\s*)?\band\b\s*|\s*,\s*", re.I)
 
 
 def split(text: str) -> list[Clause]:
     """Return the wishes in a text. What is quoted, in backticks or in braces is never split."""
-    kept, held = _held(text)
+    kept, held = _held(_readable(text))
     parts = [_put_back(part, held).strip(" ,") for part in BREAK.split(kept)]
     return [Clause(part) for part in parts if part.strip(" .,!?")]
+
+
+def _readable(text: str) -> str:
+    """Return a text without the rulers and blanks in it that would only cost time, cut to what is read of it."""
+    text = RUN.sub(lambda found: found[1] * 20, text)
+    return text if len(text) <= LONGEST_HEAD + LONGEST_TAIL else f"{text[:LONGEST_HEAD]}\n{text[-LONGEST_TAIL:]}"
 
 
 def halves(clause: Clause) -> list[tuple[Clause, Clause]]:
@@ -224,6 +232,7 @@ def _held(text: str) -> tuple[str, list[str]]:
         held.append(found.group())
         return f"\0{len(held) - 1}\0"
 
+    text = text.replace("\0", " ")
     return re.sub(r"`[^`]*`|\"[^\"]*\"|“[^”]*”|https?://\S+|\{.*\}", hold, text, flags=re.S), held
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator
-
+from simulator import schemas
 from simulator.clauses import Clause
 from simulator.shapes import Json
 
@@ -27,9 +26,8 @@ DEEPEST = 12
 
 def fitting(schema: Json, said: str, text: str) -> str:
     """Return JSON that fits `schema`: an object in the user's `text`, else one made of it and of what was `said`."""
-    validator: Any = Draft202012Validator(schema)
     given = Clause(text).object
-    if given is not None and validator.is_valid(given):
+    if given is not None and schemas.fits(schema, given):
         return json.dumps(given, ensure_ascii=False)
     return json.dumps(_Maker(schema, said, Clause(text)).make(schema, "", 0), ensure_ascii=False)
 
@@ -96,7 +94,7 @@ class _Maker:
         high = schema.get("maximum", schema.get("exclusiveMaximum"))
         fitting_ones = [one for one in self.numbers if kind == "number" or isinstance(one, int)]
         for one in fitting_ones:
-            if Draft202012Validator(schema).is_valid(one):  # pyright: ignore[reportUnknownMemberType]
+            if schemas.fits(schema, one):
                 self.numbers.remove(one)
                 return one
         step = schema.get("multipleOf") or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -10,6 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 from pydantic import ValidationError
 
 from simulator import betas as beta
+from simulator import strict
 from simulator.catalog import ModelCard, card
 from simulator.errors import Refused
 from simulator.request import Prompt
@@ -66,11 +66,9 @@ def json_body(raw: bytes, content_type: str, largest: int = LARGEST_BODY) -> Jso
     if "json" not in content_type:
         raise Refused("Content-Type: expected application/json")
     try:
-        body: Any = json.loads(raw)
+        body: Any = strict.loads(raw)
     except ValueError as broken:
         raise Refused(f"The request body is not valid JSON: {broken}") from None
-    except RecursionError:
-        raise Refused("The request body is not valid JSON: recursion limit exceeded") from None
     if not isinstance(body, dict):
         raise Refused("Input should be a valid dictionary")
     return cast(Json, body)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from simulator import strict
 from simulator.shapes import Json
 
 CREATE = re.compile(
-    r"CREATE\s+(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?[\"`\[]?([\w.]+)[\"`\]]?\s*\((.*?)\)\s*(?:;|$|\n\n)",
+    r"CREATE\s+(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?[\"`\[]?([\w.]+)[\"`\]]?\s*\((.{0,4000}?)\)\s*(?:;|$|\n\n)",
     re.I | re.S,
 )
-LINE = re.compile(r"^[\s*#\-|`]*(?:table\s+)?[\"`]?(\w+)[\"`]?\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)", re.I | re.M)
+LINE = re.compile(r"^[ \t*#\-|`]*(?:table\s+)?[\"`]?(\w+)[\"`]?\s*\(([^()]*(?:\([^()]*\)[^()]*)*)\)", re.I | re.M)
+LONGEST = 100_000
+"""How much of a schema is read that is no JSON."""
 NOT_COLUMNS = frozenset({"primary", "foreign", "unique", "check", "constraint", "key"})
 
 
@@ -42,8 +44,9 @@ class Table:
 def tables_in(text: str) -> tuple[Table, ...]:
     """Return the tables that `text` tells of: JSON, `CREATE TABLE`, or lines such as `name (a, b)`."""
     try:
-        found = list(_in_json(json.loads(text)))
+        found = list(_in_json(strict.loads(text)))
     except ValueError:
+        text = text[:LONGEST]
         found = [Table(name.split(".")[-1], _columns(inside)) for name, inside in CREATE.findall(text)]
         found = found or [Table(name, _columns(inside)) for name, inside in LINE.findall(text)]
     return tuple({table.name: table for table in found}.values())

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
+from simulator import strict
 from simulator.answer import Call
 from simulator.schema import tables_in
 from simulator.shapes import Json
@@ -75,7 +76,7 @@ def _with(arguments: Json) -> str:
 def shown(text: str) -> str:
     """Return a result as a person reads it: tables as lines, lists of entries by name, text as it is; all trimmed."""
     try:
-        value: Any = json.loads(text)
+        value: Any = strict.loads(text)
     except ValueError:
         return trimmed(text) or "(nothing)"
     if isinstance(value, dict):

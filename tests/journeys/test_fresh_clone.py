@@ -32,7 +32,7 @@ def test_one_command_on_a_fresh_clone_sets_up_and_answers_with_real_files(desk: 
     assert first in done.stdout
     assert "simulator" in done.stdout
     again = subprocess.run(
-        ["make", "chat"], cwd=clone, env=environment, input="", capture_output=True, text=True, timeout=60, check=False
+        ["make", "chat"], cwd=clone, env=environment, input="", capture_output=True, text=True, timeout=300, check=False
     )
     assert again.returncode == 0, again.stderr
     assert "set-up" not in again.stderr, "the second time nothing is set up"

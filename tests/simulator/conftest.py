@@ -18,7 +18,7 @@ Talk = Callable[..., contextlib.AbstractAsyncContextManager[anthropic.AsyncAnthr
 async def talking(settings: Settings | None = None, **options: Any) -> AsyncGenerator[anthropic.AsyncAnthropic]:
     """Yield the SDK's client of a simulator of its own."""
     async with running(settings or Settings()) as url:
-        options = {"api_key": "key", "base_url": url, "max_retries": 0, "timeout": 20.0} | options
+        options = {"api_key": "key", "base_url": url, "max_retries": 0, "timeout": 60.0} | options
         async with anthropic.AsyncAnthropic(**options) as client:
             yield client
 

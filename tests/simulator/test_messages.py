@@ -138,7 +138,7 @@ async def test_parallel_calls_can_be_switched_off(client: Any) -> None:
 
 
 async def test_both_ways_to_send_a_key_are_let_in_and_none_is_refused(client: Any) -> None:
-    async with httpx2.AsyncClient(base_url=str(client.base_url), timeout=20) as http:
+    async with httpx2.AsyncClient(base_url=str(client.base_url), timeout=60) as http:
         version = {"anthropic-version": "2023-06-01"}
         for key in ({"authorization": "Bearer k"}, {"x-api-key": "k"}):
             assert (await http.get("/v1/models", headers=version | key)).status_code == 200

@@ -585,7 +585,7 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="module")
 async def http() -> AsyncIterator[httpx2.AsyncClient]:
     """A plain client of one simulator for the whole table."""
-    async with running(Settings()) as url, httpx2.AsyncClient(base_url=url, timeout=20) as client:
+    async with running(Settings()) as url, httpx2.AsyncClient(base_url=url, timeout=60) as client:
         yield client
 
 

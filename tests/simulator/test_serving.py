@@ -48,14 +48,14 @@ async def test_leaving_the_block_does_not_wait_for_a_slow_stream() -> None:
         with pytest.raises(httpx2.TransportError):
             await heard(url, begun)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group, running(Settings(tokens_per_second=0.1)) as url:
             group.start_soon(listen, url)
             await begun.wait()
 
 
 async def test_it_can_be_cancelled_from_outside() -> None:
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         with anyio.CancelScope() as scope:
             async with running(Settings()):
                 scope.cancel()
@@ -83,4 +83,4 @@ def test_naming_the_room_loads_nothing_heavy() -> None:
         "import sys, simulator.serving\n"
         "assert not {'pydantic', 'starlette', 'uvicorn', 'yaml', 'jsonschema', 'mcp', 'anthropic'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
