@@ -61,7 +61,14 @@ class Connections:
                     await connection.close()
                 raise
         connection = await self.made()
-        await connection.execute(begin)
+        try:
+            await connection.execute(begin)
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+            if isinstance(error, psycopg.Error):
+                raise unreachable(error) from None
+            raise
         return connection
 
     async def rested(self) -> Connection | None:

@@ -13,7 +13,8 @@ import pytest
 from mcp import Client
 
 from servers.database.engine import Statement, Window
-from servers.database.errors import DatabaseError, TooSlow
+from servers.database.errors import DatabaseError, TooSlow, Unavailable
+from servers.database.postgres.connections import Connections
 from servers.database.sources import Bounds, Source, parse
 from servers.database.stopping import run_stoppable
 from tests.servers.database.postgres_server import Postgres
@@ -103,6 +104,17 @@ async def test_a_lost_connection_is_replaced(world: Postgres) -> None:
         await engine.query(Statement("SELECT 1"), Window())
         world.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mcp-database'")
         assert (await engine.query(Statement("SELECT 2"), Window())).rows == [[2]]
+
+
+async def test_a_new_connection_that_cannot_begin_is_closed_and_told(world: Postgres) -> None:
+    connections = Connections(world.reader)
+    with anyio.fail_after(BOUND), pytest.raises(Unavailable):
+        async with connections.lent(b"SELECT 1/0"):
+            pass
+    look = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'mcp-database' AND datname = 'world'"
+    with anyio.fail_after(BOUND):  # the server hears of it a moment later
+        while await anyio.to_thread.run_sync(world.run, look) != [(0,)]:
+            await anyio.lowlevel.checkpoint()
 
 
 def workers() -> set[int]:
