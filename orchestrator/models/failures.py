@@ -64,6 +64,8 @@ def translated(endpoint: str, heard: Callable[[Mapping[str, str]], None] = lambd
             raise ModelRefusedKey(f"{endpoint}: {error}", "Sign in with the cloud's own tool.") from error
         if not isinstance(error, MALFORMED):
             raise
+        if "authentication method" in str(error):  # the SDK found nothing to sign with, and sent nothing
+            raise ModelRefusedKey(f"There is no key for {endpoint}.", "Set ANTHROPIC_API_KEY.") from error
         advice = "Check that ANTHROPIC_BASE_URL is a Messages API."
         raise ModelCut(f"{endpoint} answered with something that is not the Messages API.", advice) from error
 

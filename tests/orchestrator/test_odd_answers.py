@@ -11,10 +11,10 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from orchestrator.errors import ConfigError, ModelCut, ModelError, ModelOverloaded, ModelRejected
+from orchestrator.errors import ConfigError, ModelCut, ModelError, ModelOverloaded, ModelRefusedKey, ModelRejected
 from orchestrator.messages import Answer, Call, Message, Opaque, Request, Text
 from orchestrator.models import wire
-from orchestrator.models.claude import ClaudeModel
+from orchestrator.models.claude import CREDENTIALS, ClaudeModel
 from orchestrator.models.endpoints import Endpoint
 from orchestrator.models.retrying import worth_waiting
 
@@ -224,6 +224,14 @@ async def test_a_conversation_that_outgrew_the_model_is_told_what_to_do(status: 
 async def test_an_address_that_is_none_is_an_error_of_the_config() -> None:
     with pytest.raises(ConfigError, match="cannot be used so"):
         await ClaudeModel(Endpoint(base_url="http://a\0b", api_key="k")).ask(REQUEST, ignore)
+
+
+async def test_where_there_is_no_key_that_is_said_and_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ANTHROPIC_IDENTITY_TOKEN", "alone it is not enough")
+    with pytest.raises(ModelRefusedKey, match=r"no key for http://127\.0\.0\.1:9\. Set ANTHROPIC_API_KEY"):
+        await ClaudeModel(Endpoint(base_url="http://127.0.0.1:9")).ask(REQUEST, ignore)
 
 
 async def ignore(_: object) -> None:
