@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
-import anyio
-
-from orchestrator.app import App
+from orchestrator.app import App, History
 from orchestrator.cli.cleaning import clean, one_line
 from orchestrator.cli.interrupts import Interrupts
+from orchestrator.cli.looking import looked_up
 from orchestrator.cli.opening import run
 from orchestrator.cli.options import Options
 from orchestrator.cli.rows import duration, plural
 from orchestrator.cli.transcript import transcript
-from orchestrator.cli.trust import Trust
-from orchestrator.config import Config, load, user_data_dir
-from orchestrator.conversations import Conversations
-from orchestrator.errors import NotFound
-from orchestrator.feed.local import LocalFeed
-from orchestrator.journal import Journal
+from orchestrator.config import Config
 from orchestrator.messages import Tool
 from orchestrator.ports import Head, ServerStatus
-from orchestrator.store.sqlite import SqliteStore
-from orchestrator.turn import Crew
 
 
 def servers(options: Options, *, as_json: bool) -> int:
@@ -57,7 +47,7 @@ async def _tools(app: App, _: Interrupts, *, as_json: bool) -> int:
 
 def list_conversations(options: Options, *, limit: int, as_json: bool) -> int:
     """Show the conversations, last touched first. Starts no server."""
-    heads = anyio.run(_heads, history(options), limit)
+    heads = looked_up(options, lambda past: past.conversations.heads(limit))
     values = [dataclasses.asdict(head) for head in heads]
     _write([json.dumps(values, indent=2, default=str)] if as_json else head_rows(heads))
     return 0
@@ -65,39 +55,15 @@ def list_conversations(options: Options, *, limit: int, as_json: bool) -> int:
 
 def show_conversation(options: Options, name: str, *, numbers: bool) -> int:
     """Show what was said and done in one conversation. Starts no server."""
-    _write(anyio.run(_transcript, history(options), name, numbers))
-    return 0
 
-
-def history(options: Options) -> Path:
-    """Return the journal's file; a project file that is not trusted cannot say where it is."""
-    config = load(options.config, cwd=Path.cwd(), env=os.environ)
-    folder = config.data_dir if Trust(os.environ).has(config) else user_data_dir(os.environ)
-    return folder / "journal.db"
-
-
-async def _heads(journal: Path, limit: int) -> list[Head]:
-    store = SqliteStore(journal)
-    try:
-        return await store.heads(limit)
-    finally:
-        await store.close()
-
-
-async def _transcript(journal: Path, name: str, numbers: bool) -> list[str]:
-    store = SqliteStore(journal)
-    try:
-        past = Conversations(store, LocalFeed(), _nobody)
-        head = await past.find(name)
+    async def told(past: History) -> list[str]:
+        head = await past.conversations.find(name)
         title = f"{head.id} · {head.created.astimezone():%Y-%m-%d %H:%M} · {head.turns} turn{plural(head.turns)}"
         unfinished = [f"! unfinished: `orchestrator chat --resume {head.id}`"] if head.open_turn else []
-        return [title, *transcript(await past.events(head.id), numbers=numbers), *unfinished]
-    finally:
-        await store.close()
+        return [title, *transcript(await past.conversations.events(head.id), numbers=numbers), *unfinished]
 
-
-def _nobody(journal: Journal) -> Crew:
-    raise NotFound(f"Nobody is here to run turn {journal.turn.turn_id}.")
+    _write(looked_up(options, told))
+    return 0
 
 
 def server_rows(found: Iterable[ServerStatus]) -> list[str]:

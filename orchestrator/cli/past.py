@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
-import anyio
-
-from orchestrator.app import History, open_history
+from orchestrator.app import History
 from orchestrator.cli.cleaning import one_line
-from orchestrator.cli.lists import history
+from orchestrator.cli.looking import looked_up
 from orchestrator.cli.options import Options
 from orchestrator.cli.rows import plural
 from orchestrator.cli.unfinished import elsewhere_advice
-from orchestrator.config import Config
 from orchestrator.errors import Conflict, UsageError
 from orchestrator.exporting import as_json, as_markdown
 from orchestrator.ports import Hit
 from orchestrator.store.salvaging import Loss, Salvaged
 from orchestrator.store.salvaging import salvage as salvaged
 
-T = TypeVar("T")
 NOTHING_FOUND = 1
 WHO = {"user": "you", "assistant": "model", "tool": "tool"}
-
-
-def looked_up(options: Options, work: Callable[[History], Awaitable[T]]) -> T:
-    """Return what `work` makes of the history."""
-
-    async def opened() -> T:
-        config = Config(data_dir=history(options).parent)
-        async with open_history(config, env=os.environ) as past:
-            return await work(past)
-
-    return anyio.run(opened)
 
 
 def search(options: Options, words: str, *, results: bool, limit: int) -> int:

@@ -12,30 +12,25 @@ from pathlib import Path
 
 import anyio
 
-from orchestrator.app import App
+from orchestrator.app import App, History
 from orchestrator.cli.cleaning import one_line
 from orchestrator.cli.differing import differences
 from orchestrator.cli.greeting import SIMULATED
 from orchestrator.cli.interrupts import Interrupts
-from orchestrator.cli.lists import history
+from orchestrator.cli.looking import data_folder, looked_up
 from orchestrator.cli.opening import configured, run
 from orchestrator.cli.options import Options
 from orchestrator.cli.rows import arguments_row, plural
 from orchestrator.config import Config, ServerConfig, load
-from orchestrator.conversations import Conversations
 from orchestrator.errors import NotFound, ServerMissing, UsageError
 from orchestrator.events import EVENT, DurableEvent, LiveEvent
 from orchestrator.exporting import as_json
-from orchestrator.feed.local import LocalFeed
-from orchestrator.journal import Journal
 from orchestrator.messages import Call, Image, Result, text_of
 from orchestrator.replaying.asking import Asked, Told, asked_again
 from orchestrator.replaying.cassette import Cassette, read, recorded
 from orchestrator.replaying.strict import Difference, replay
 from orchestrator.replaying.swapping import Compared, swapped
-from orchestrator.store.sqlite import SqliteStore
 from orchestrator.tools.toolbox import open_toolbox
-from orchestrator.turn import Crew
 
 SAME, CHANGED = 0, 1
 
@@ -52,7 +47,7 @@ class Wish:
 
 def play(options: Options, name: str, wish: Wish) -> int:
     """Replay the conversation and return 0 if nothing changed, 1 if something did."""
-    cassette = anyio.run(found, options, name)
+    cassette = found(options, name)
     if wish.swaps:
         return swap(options, cassette, wish.swaps)
     if wish.model:
@@ -67,24 +62,19 @@ def play(options: Options, name: str, wish: Wish) -> int:
     return strictly(cassette)
 
 
-async def found(options: Options, name: str) -> Cassette:
+def found(options: Options, name: str) -> Cassette:
     """Return the conversation that an id, `last` or a cassette file means. Raises `NotFound`, `UsageError`."""
     if name.endswith(".json"):
         try:
-            return read(await anyio.Path(name).read_text(encoding="utf-8"), name)
+            return read(Path(name).read_text(encoding="utf-8"), name)
         except (OSError, UnicodeDecodeError) as failure:
             raise UsageError(f"{name} cannot be read: {failure}.", "Name a conversation or a cassette file.") from None
-    store = SqliteStore(history(options))
-    try:
-        past = Conversations(store, LocalFeed(), _nobody)
-        head = await past.find(name)
-        return recorded(head.id, await past.events(head.id))
-    finally:
-        await store.close()
 
+    async def kept(past: History) -> Cassette:
+        head = await past.conversations.find(name)
+        return recorded(head.id, await past.conversations.events(head.id))
 
-def _nobody(journal: Journal) -> Crew:
-    raise NotFound(f"Nobody is here to run turn {journal.turn.turn_id}.")
+    return looked_up(options, kept)
 
 
 def strictly(cassette: Cassette) -> int:
@@ -100,7 +90,7 @@ def strictly(cassette: Cassette) -> int:
 def swap(options: Options, cassette: Cassette, swaps: Sequence[str]) -> int:
     """Make the calls of some servers again and say which results changed."""
     servers = dict(server_of(options, one) for one in swaps)
-    folder = history(options).parent / "servers"
+    folder = data_folder(options) / "servers"
     return anyio.run(_swap, cassette, servers, folder)
 
 

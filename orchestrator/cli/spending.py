@@ -9,8 +9,8 @@ from typing import Literal
 
 from orchestrator.app import History
 from orchestrator.cli.cleaning import one_line
+from orchestrator.cli.looking import looked_up
 from orchestrator.cli.options import Options
-from orchestrator.cli.past import looked_up
 from orchestrator.cli.rows import money
 from orchestrator.events import Recorded, StepFinished
 from orchestrator.messages import Usage

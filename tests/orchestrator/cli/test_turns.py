@@ -44,6 +44,9 @@ class House:
 
     conversations: Conversations
     standing: Standing
+    store: MemoryStore
+    go_on: anyio.Event
+    """Lets `notes__wait` return."""
     out: io.StringIO = field(default_factory=io.StringIO)
     seen: list[Recorded] = field(default_factory=list[Recorded])
 
@@ -79,6 +82,11 @@ async def hang(arguments: dict[str, JsonValue], desk: Desk) -> str:
 @asynccontextmanager
 async def house(*script: Line) -> AsyncGenerator[House]:
     rules: list[Rule] = []
+    store, go_on = MemoryStore(), anyio.Event()
+
+    async def wait(arguments: dict[str, JsonValue], desk: Desk) -> str:
+        await go_on.wait()
+        return "late"
 
     def policy() -> Policy:
         return Policy(tuple(rules), trusted=frozenset({"notes"}))
@@ -88,6 +96,7 @@ async def house(*script: Line) -> AsyncGenerator[House]:
             (offered("notes__write").model_copy(update={"open_world": False}), write),
             (offered("notes__ask", read_only=True), ask_tea),
             (offered("notes__hang", read_only=True), hang),
+            (offered("notes__wait", read_only=True), wait),
         ]
     )
     model = ScriptedModel(*script)
@@ -99,11 +108,11 @@ async def house(*script: Line) -> AsyncGenerator[House]:
         gate = HumanGate(journal, policy, toolbox)
         return turn.Crew(model, toolbox, gate, HumanDesk(journal), planned)
 
-    conversations = Conversations(MemoryStore(), LocalFeed(), crew, keep=rules.append)
+    conversations = Conversations(store, LocalFeed(), crew, keep=rules.append)
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             conversations.engine = LocalEngine(tasks, conversations.run_turn)
-            yield House(conversations, Standing(toolbox.tools, policy))
+            yield House(conversations, Standing(toolbox.tools, policy), store, go_on)
             tasks.cancel_scope.cancel()
 
 
@@ -224,6 +233,19 @@ async def test_cancelling_a_call_that_hangs_ends_the_turn() -> None:
     assert "✗ notes__hang  stopped" in here.out.getvalue()
 
 
+async def test_a_turn_that_was_taken_over_while_a_call_ran_ends_here_and_no_call_is_said_to_have_stopped() -> None:
+    async with house(asks([call("w", "notes__wait")])) as here:
+        started = await begin(here)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(take_over_when_started, here, started)
+            outcome = await play(here.stage(), started)
+    assert (outcome.exit_code, outcome.error and outcome.error.code) == (2, "fenced")
+    text = here.out.getvalue()
+    assert "! Another window took this turn over.\n" in text
+    assert f"`orchestrator chat --resume {started.conversation_id}` shows how it goes on." in text
+    assert "stopped" not in text, "it goes on elsewhere"
+
+
 async def test_a_question_of_a_server_is_answered_at_the_terminal_and_declined_without_one() -> None:
     async with house(asks([call("q1", "notes__ask")]), says("Done.")) as here, typed("y\ngreen\n", here) as user:
         outcome = await play(here.stage(user), await begin(here))
@@ -263,6 +285,15 @@ async def cancel_when(kind: str, here: House, started: Started) -> None:
         async for recorded in events:
             if recorded.event.type == kind:
                 return await here.conversations.cancel(started.conversation_id)
+
+
+async def take_over_when_started(here: House, started: Started) -> None:
+    """Be another process that takes the turn over while its call runs."""
+    async with here.conversations.watch(started.conversation_id) as events:
+        async for recorded in events:
+            if recorded.event.type == "tool_started":
+                await here.store.claim(started.conversation_id, started.turn_id, "another")
+                return here.go_on.set()
 
 
 async def decide_when_asked(here: House, started: Started) -> None:
