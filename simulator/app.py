@@ -101,13 +101,19 @@ class Api:
         if self.settings.first_token_s:
             await anyio.sleep(self.settings.first_token_s)
         if not request.body.stream:
-            self._begin(caller, finished, streamed=False)
-            return JSONResponse(finished.reply.message())
+            return await self._whole(caller, finished, fault, http)
         return StreamingResponse(
             self._streamed(caller, finished, fault, http),
             media_type="text/event-stream",
             headers={"cache-control": "no-cache"},
         )
+
+    async def _whole(self, caller: Caller, finished: Finished, fault: Fault, http: HttpRequest) -> Response:
+        """Return an answer in one piece, after the time that it takes to write it."""
+        self._begin(caller, finished, streamed=False)
+        if self.settings.tokens_per_second:
+            await anyio.sleep(sum(one.output for one in finished.iterations) / self.settings.tokens_per_second)
+        return await broken.whole(JSONResponse(finished.reply.message()), fault, http)
 
     async def _streamed(
         self, caller: Caller, finished: Finished, fault: Fault, http: HttpRequest

@@ -58,6 +58,22 @@ async def streamed(reply: Reply, fault: Fault, pace: Pace, http: HttpRequest) ->
         yield event.encoded()
 
 
+async def whole(response: Response, fault: Fault, http: HttpRequest) -> Response:
+    """Return an answer in one piece, or what a fault of streams makes of it: late, cut, or half of its JSON.
+
+    Raises `Refused` where a stream would break off with an error.
+    """
+    if fault.kind == "overloaded":
+        raise Refused("Overloaded", status=529)
+    if fault.kind == "stall":
+        await anyio.sleep(fault.seconds)
+    if fault.kind in ("end", "bad-json"):
+        return Response(bytes(response.body)[:-20], media_type="application/json")
+    if fault.kind in ("cut", "reset"):
+        _break(http.scope["simulator.transport"], abruptly=fault.kind == "reset")
+    return response
+
+
 async def _joined(reply: Reply) -> AsyncIterator[bytes]:
     """Yield a stream that nothing slows down or breaks: its first event, then the others many at a time."""
     kept, size = list[bytes](), 0

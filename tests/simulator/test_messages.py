@@ -264,6 +264,29 @@ async def test_an_event_that_is_no_json_breaks_the_stream(client: Any) -> None:
         await streamed(client, "bad-json")
 
 
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        ("overloaded", anthropic.InternalServerError),
+        ("stall seconds=60", anthropic.APITimeoutError),
+        ("cut", anthropic.APIConnectionError),
+        ("reset", anthropic.APIConnectionError),
+        ("end", ValueError),
+        ("bad-json", ValueError),
+    ],
+)
+async def test_a_fault_of_streams_meets_an_answer_in_one_piece_too(talk: Any, fault: str, error: Any) -> None:
+    async with talk(timeout=2.0 if "stall" in fault else 60.0) as client:
+        with pytest.raises(error):
+            await client.beta.messages.create(**asked(extra_headers={"x-simulator-fault": fault}))
+
+
+async def test_an_answer_in_one_piece_takes_the_time_to_write_it(talk: Any) -> None:
+    async with talk(Settings(tokens_per_second=0.1), timeout=2.0) as client:
+        with pytest.raises(anthropic.APITimeoutError):
+            await client.beta.messages.create(**asked())
+
+
 async def test_a_page_instead_of_an_answer_is_a_string(client: Any) -> None:
     page = await client.beta.messages.create(**asked(extra_headers={"x-simulator-fault": "html"}))
     assert isinstance(page, str)
