@@ -50,8 +50,11 @@ def one_turn(number: int, size: int) -> list[DurableEvent]:
     ]
 
 
-async def written(path: Path, *, close: bool = True) -> dict[str, list[Recorded]]:
-    """Write a history with short, long (overflowing) and very long (kept apart) results, and return it."""
+async def written(path: Path, copy: Path | None = None) -> dict[str, list[Recorded]]:
+    """Write a history with short, long (overflowing) and very long (kept apart) results, and return it.
+
+    `copy` gets the file and its log as they are before the store is closed, which puts the log into the file.
+    """
     store = SqliteStore(path)
     history: dict[str, list[Recorded]] = {}
     for conversation in (f"c_{number}" for number in range(CONVERSATIONS)):
@@ -62,8 +65,10 @@ async def written(path: Path, *, close: bool = True) -> dict[str, list[Recorded]
             size = 400_000 if (conversation, number) == ("c_3", 1) else 10_000 if number == 2 else 10
             await store.append(turn, one_turn(number, size))
         history[conversation] = await store.events(conversation)
-    if close:
-        await store.close()
+    if copy:
+        for suffix in ("", "-wal"):
+            Path(f"{copy}{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
+    await store.close()
     return history
 
 
@@ -247,15 +252,14 @@ async def test_an_event_under_a_damaged_name_is_put_back_where_it_was(tmp_path: 
 
 @pytest.mark.parametrize("place", ["the head of the log", "a page in its middle", "the head of both files"])
 async def test_behind_a_damaged_part_of_the_log_the_rest_is_read_all_the_same(tmp_path: Path, place: str) -> None:
-    live, old = tmp_path / "live.db", tmp_path / "old.db"
-    history = await written(live, close=False)
-    log = bytearray((tmp_path / "live.db-wal").read_bytes())
+    old = tmp_path / "old.db"
+    history = await written(tmp_path / "live.db", copy=old)
+    log = bytearray((tmp_path / "old.db-wal").read_bytes())
     frame = 24 + PAGE
     middle = len(log) // frame // 2 * frame + 32 + 24
     beginning, end = (middle, middle + PAGE) if "middle" in place else (0, 32)
     log[beginning:end] = bytes(end - beginning)
     (tmp_path / "old.db-wal").write_bytes(log)
-    old.write_bytes(live.read_bytes())
     if "both" in place:
         spoil(old, 1)
     salvage(old, tmp_path / "new.db")
