@@ -26,19 +26,21 @@ def guarded(world: World, door: Door) -> Callable[[HttpRequest], Awaitable[Respo
 
     async def enter(http: HttpRequest) -> Response:
         request_id = new_id("req")
-        key = ""
+        key = said = ""
         try:
             caller = parsing.caller(http.headers, world.settings.api_keys)
             key = caller.key
             response = await door(http, caller)
         except Refused as refused:
-            response = refusal_response(refused, request_id)
+            response, said = refusal_response(refused, request_id), refused.message
         except Exception:
             LOG.exception("a bug of the simulator, at %s %s (%s)", http.method, http.url.path, request_id)
-            response = refusal_response(Refused("Internal server error", status=500), request_id)
+            response, said = refusal_response(Refused("Internal server error", status=500), request_id), "a bug"
         response.headers["request-id"] = request_id
         response.headers["anthropic-organization-id"] = ORGANIZATION
         response.headers["anthropic-workspace-id"] = http.headers.get("anthropic-workspace-id", WORKSPACE)
+        if http.url.path == "/v1/messages" and response.status_code >= 400:
+            world.ledger.refuse(world.now(), request_id, response.status_code, said)
         if key and http.url.path == "/v1/messages":
             for name, value in world.buckets.headers(key, world.now()).items():
                 response.headers[name] = value

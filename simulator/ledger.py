@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from simulator.buckets import rfc3339
+from simulator.shapes import Json
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Ledger:
 
     path: Path | None = None
     sums: OrderedDict[str, Sum] = field(default_factory=OrderedDict[str, Sum])
+    refused: Counter[int] = field(default_factory=Counter[int])
+    """How many requests got which error status."""
 
     def add(self, entry: Entry) -> None:
         """Add one entry."""
@@ -56,13 +59,24 @@ class Ledger:
         one.written += entry.written_5m + entry.written_1h
         one.output += entry.output
         one.usd += entry.usd
+        self._write(asdict(entry) | {"at": rfc3339(entry.at), "usd": round(entry.usd, 8)})
+
+    def refuse(self, at: float, request_id: str, status: int, message: str) -> None:
+        """Add one request that cost nothing, as it got an error."""
+        self.refused[status] += 1
+        self._write({"at": rfc3339(at), "id": request_id, "status": status, "error": message})
+
+    def _write(self, values: Json) -> None:
         if self.path:
-            line = json.dumps(asdict(entry) | {"at": rfc3339(entry.at), "usd": round(entry.usd, 8)})
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+                file.write(json.dumps(values) + "\n")
 
     def table(self) -> str:
-        """Return the sums as lines of text; empty if nothing was asked."""
+        """Return the sums as lines of text, then how many requests failed; empty if nothing was asked."""
+        failed = ", ".join(f"{many} x {status}" for status, many in sorted(self.refused.items()))
+        return "\n".join(filter(None, [self._sums(), failed and f"requests that got an error: {failed}"]))
+
+    def _sums(self) -> str:
         if not self.sums:
             return ""
         head = ("model", "requests", "fresh", "cache read", "cache written", "output", "US$")

@@ -15,6 +15,7 @@ import anyio
 import pytest
 
 from simulator.catalog import card
+from simulator.ledger import Ledger
 from simulator.serving import Settings
 from simulator.settings import Limits
 from simulator.usage import Input, cost
@@ -180,13 +181,23 @@ async def test_the_ledger_has_every_request_with_its_cost(talk: Any, tmp_path: P
         await client.messages.create(**asked(model="claude-haiku-5-5"))
         with pytest.raises(anthropic.BadRequestError):
             await client.messages.create(**asked(max_tokens=10**9))
-    first, second = (json.loads(line) for line in path.read_text().splitlines())
+    first, second, refused = (json.loads(line) for line in path.read_text().splitlines())
     opus = card(OPUS)
     assert opus
     assert first["id"] == message.id
     expected = cost(opus, Input(message.usage.input_tokens), message.usage.output_tokens)
     assert first["usd"] == pytest.approx(expected, abs=1e-8)
     assert second["usd"] < first["usd"] / 10
+    assert refused["status"] == 400
+    assert refused["error"].startswith("max_tokens: ")
+
+
+def test_the_table_tells_how_many_requests_got_an_error() -> None:
+    ledger = Ledger()
+    assert ledger.table() == ""
+    for status in (529, 400, 529):
+        ledger.refuse(0.0, "req_1", status, "")
+    assert ledger.table() == "requests that got an error: 1 x 400, 2 x 529"
 
 
 def test_the_price_is_that_of_the_table() -> None:
