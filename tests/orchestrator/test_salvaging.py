@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import apsw
@@ -67,7 +68,7 @@ async def written(path: Path, copy: Path | None = None) -> dict[str, list[Record
         history[conversation] = await store.events(conversation)
     if copy:
         for suffix in ("", "-wal"):
-            Path(f"{copy}{suffix}").write_bytes(Path(f"{path}{suffix}").read_bytes())
+            shutil.copyfile(f"{path}{suffix}", f"{copy}{suffix}")
     await store.close()
     return history
 
