@@ -70,12 +70,16 @@ class ClaudeModel:
 
 
 def storable(answer: Answer) -> Answer:
-    """Return the answer. Raises `ModelCut` if no JSON can hold it: half a character in a text, a number without end."""
+    """Return the answer. Raises `ModelCut` if it does not come back from JSON as it is (half a character, say).
+
+    What the journal could not read again would cost the whole conversation.
+    """
     try:
-        answer.model_dump_json()
-        json.dumps([call.arguments for call in answer.message.calls], allow_nan=False)
+        whole = Answer.model_validate_json(answer.model_dump_json()) == answer
     except ValueError as error:
         raise ModelCut(f"The model's answer cannot be written down ({error}).", "Nothing of it was kept.") from error
+    if not whole:
+        raise ModelCut("The model's answer holds what JSON cannot hold.", "Nothing of it was kept.")
     return answer
 
 

@@ -146,7 +146,8 @@ def usages(message: BetaMessage) -> tuple[Spent, ...]:
     that answered, they say all, and in more detail.
     """
     model, searches = str(message.model), message.usage.server_tool_use
-    whole = usage(message.usage).model_copy(update={"web_searches": searches.web_search_requests if searches else 0})
+    counted = (searches.web_search_requests or 0) if searches else 0
+    whole = usage(message.usage).model_copy(update={"web_searches": counted})
     passes = message.usage.iterations or []
     answering = [one for one in passes if one.type in ANSWERING]
     others = [one for one in passes if one.type not in ANSWERING]

@@ -185,6 +185,11 @@ async def test_what_the_passes_of_an_answer_used_is_billed_each_by_its_model() -
     assert (answer.usage.output_tokens, answer.beside) == (7, ())
 
 
+async def test_counts_that_are_not_given_are_none() -> None:
+    answer = await asked(streamed(BEGIN + text(0, "so") + end(server_tool_use={"web_search_requests": None})))
+    assert answer.usage.web_searches == 0
+
+
 async def test_a_call_without_arguments_is_one_with_none() -> None:
     answer = await asked(streamed(BEGIN + tool("") + end("tool_use")))
     assert answer.message.content == (Call(id="toolu_1", tool="notes__write", arguments={}),)
