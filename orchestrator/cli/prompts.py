@@ -59,6 +59,7 @@ class EditingPrompt:
             event.current_buffer.insert_text("\n")
 
         history.parent.mkdir(parents=True, exist_ok=True)
+        history.touch(mode=0o600)  # what is typed here is nobody else's business
         self._session: PromptSession[str] = PromptSession(history=FileHistory(str(history)), key_bindings=keys)
 
     async def next(self) -> str | None:

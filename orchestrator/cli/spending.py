@@ -33,23 +33,24 @@ NOTES: Mapping[By, str] = {
 
 def usage(options: Options, by: By, since: datetime | None) -> int:
     """Show what was used, a row for each day, model, conversation or set of servers."""
-    steps = looked_up(options, all_steps)
+    steps, titles = looked_up(options, all_steps)
     if since is not None:
         steps = [one for one in steps if one.at.astimezone().replace(tzinfo=None) >= since]
-    found = bills(steps, KEYS[by])
+    found = {f"{name} {titles.get(name, '')}".rstrip(): bill for name, bill in bills(steps, KEYS[by]).items()}
     rows = table(by, found) if found else ["Nothing was used yet." if since is None else "Nothing was used since then."]
     chart = ["", *bars(found)] if by == "day" and found else []
     sys.stdout.writelines(f"{row}\n" for row in [*rows, *chart])
     return 0
 
 
-async def all_steps(past: History) -> list[Recorded]:
-    """Return every step of every conversation, in the order of time."""
+async def all_steps(past: History) -> tuple[list[Recorded], Mapping[str, str]]:
+    """Return every step of every conversation, in the order of time, and the titles of the conversations."""
     steps: list[Recorded] = []
-    for head in await past.conversations.heads(ALL):
+    heads = await past.conversations.heads(ALL)
+    for head in heads:
         events = await past.conversations.events(head.id)
         steps += [one for one in events if isinstance(one.event, StepFinished) and not copied(one)]
-    return sorted(steps, key=lambda one: one.at)
+    return sorted(steps, key=lambda one: one.at), {head.id: head.title for head in heads}
 
 
 def copied(recorded: Recorded) -> bool:

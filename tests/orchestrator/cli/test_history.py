@@ -210,7 +210,7 @@ def test_usage_is_counted_by_day_model_conversation_and_server(here: Here) -> No
         "all": "$0.0255",
     }
     rows = here.run("usage", "--by", "conversation")[1].splitlines()
-    assert {row.split()[0] for row in rows[1:3]} == {"c_one", "c_two"}
+    assert {" ".join(row.split()[:4]) for row in rows[1:3]} == {"c_one make tea 1", "c_two make tea 3"}
     rows = here.run("usage", "--by", "server")[1].splitlines()
     assert [row.split()[:2] for row in rows[1:4]] == [["tea", "3"], ["(answers)", "3"], ["all", "6"]]
     assert here.run("usage", "--since", "2199-01-01") == (0, "Nothing was used since then.\n", "")

@@ -87,3 +87,31 @@ def test_a_closed_terminal_ends_the_program_and_the_question_comes_back_on_resum
         screen.until("✗ tea__brew kind=assam  stopped", PROMPT)
         screen.type(CTRL_D)
         assert screen.exit_code() == 0
+
+
+def test_a_command_with_too_many_words_is_not_sent_to_the_model_and_what_was_typed_is_for_its_user_alone(
+    desk: CommandLine,
+) -> None:
+    with terminal(desk) as screen:
+        screen.until(PROMPT)
+        for line, said in (
+            ("/model a b", "! /model takes one name behind it. Nothing was sent."),
+            ("/tools please", "! /tools takes nothing behind it. Nothing was sent."),
+            ("/model deep", "Set model.deep, or name a model."),
+            ("/model claude-haiku-5-5", "· From now on simulator as claude-haiku-5-5 is asked."),
+            ("hello", "I can call:"),
+            ("/new", "A new conversation begins with your next message."),
+            ("/resume last", "> hello"),
+            ("/model", "· Now simulator as claude-haiku-5-5 is asked."),
+        ):
+            screen.type(f"{line}\r")
+            screen.until(said, PROMPT)
+        screen.type(CTRL_D)
+        assert screen.exit_code() == 0
+    with terminal(desk, "chat", "--resume", "last") as screen:
+        screen.until("> hello", PROMPT)
+        screen.type("/model\r")
+        screen.until("· Now simulator as claude-haiku-5-5 is asked.", PROMPT)
+        screen.type(CTRL_D)
+        assert screen.exit_code() == 0
+    assert (desk.home / "data" / "history").stat().st_mode & 0o077 == 0

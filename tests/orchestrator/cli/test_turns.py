@@ -239,7 +239,7 @@ async def test_a_turn_that_was_taken_over_while_a_call_ran_ends_here_and_no_call
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(take_over_when_started, here, started)
             outcome = await play(here.stage(), started)
-    assert (outcome.exit_code, outcome.error and outcome.error.code) == (2, "fenced")
+            assert (outcome.exit_code, outcome.error and outcome.error.code) == (2, "fenced")
     text = here.out.getvalue()
     assert "! Another window took this turn over.\n" in text
     assert f"`orchestrator chat --resume {started.conversation_id}` shows how it goes on." in text
