@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Se
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 import anyio
 from pydantic import JsonValue
@@ -16,14 +16,25 @@ from pydantic import JsonValue
 from orchestrator import turn
 from orchestrator.conversation import fold
 from orchestrator.errors import Conflict, Fenced, NotFound, OrchestratorError, StoreError, UsageError
-from orchestrator.events import ApprovalResolved, DurableEvent, QuestionAnswered, Recorded, TurnFinished, TurnStarted
+from orchestrator.events import (
+    EVENT,
+    ApprovalResolved,
+    DurableEvent,
+    QuestionAnswered,
+    Recorded,
+    TurnFinished,
+    TurnStarted,
+)
 from orchestrator.journal import Journal
 from orchestrator.messages import Image, Text
 from orchestrator.policy.rules import Rule
 from orchestrator.ports import Engine, Feed, Head, Hit, Store
 
 log = logging.getLogger(__name__)
+Said = TypeVar("Said", bound=TurnStarted | ApprovalResolved | QuestionAnswered)
 
+ALL = 2**53
+"""More events than a conversation has."""
 BUG = "This program failed; the log has the details."
 
 
@@ -68,14 +79,15 @@ class Conversations:
         """Record the user's message and set its turn going; a new conversation if none is named.
 
         `model` is a model's name or kind (`fast`, `deep`), for this turn and the ones after it.
-        Raises `UsageError` for an empty message, `NotFound`, and `Conflict` while another turn is open.
+        Raises `UsageError` for a message that is empty or no text, `NotFound`, and `Conflict` while a turn is open.
         """
         if not any(not isinstance(part, Text) or part.text.strip() for part in content):
             raise UsageError("The message is empty.", "Say something, and nothing was sent.")
+        started = storable(TurnStarted(content=tuple(content), model=model))
         if conversation_id is None:
             conversation_id = new_id("c")
             await self._store.create(conversation_id)
-        return await self._begin(conversation_id, TurnStarted(content=tuple(content), model=model))
+        return await self._begin(conversation_id, started)
 
     async def resume(self, conversation_id: str, take_over: bool = False) -> Started | None:
         """Go on with what is unfinished: the open turn, or a message that got no answer. None if there is nothing.
@@ -174,10 +186,13 @@ class Conversations:
     async def fork(self, conversation_id: str, upto: int | None = None) -> str:
         """Copy a conversation, up to an event's number or whole, and return the copy's id.
 
-        A turn that is cut in the middle ends there in the copy; the original is as it was. Raises `NotFound`.
+        A turn that is cut in the middle ends there in the copy; the original is as it was. Raises `NotFound`, and
+        `UsageError` for a number that no event has.
         """
+        if upto is not None and upto < 1:
+            raise UsageError(f"There is no event {upto}: they are counted from 1.", "Name the last one to be copied.")
         new = new_id("c")
-        await self._store.fork(conversation_id, new, 2**53 if upto is None else upto)
+        await self._store.fork(conversation_id, new, ALL if upto is None else min(upto, ALL))
         if turn_id := (await self._store.head(new)).open_turn:
             await self._write(new, turn_id, TurnFinished(reason="cancelled", detail="Forked here."))
         return new
@@ -248,7 +263,7 @@ class Conversations:
     async def _reply(self, conversation_id: str, event: ApprovalResolved | QuestionAnswered) -> None:
         """Record a human's answer where the turn runs; a turn that runs nowhere is set going again."""
         turn_id = await self._open_turn(conversation_id)
-        await self._write(conversation_id, turn_id, event)
+        await self._write(conversation_id, turn_id, storable(event))
         await self._submit(conversation_id, turn_id)  # which does nothing where it runs already
 
     async def _write(self, conversation_id: str, turn_id: str, event: DurableEvent) -> None:
@@ -276,6 +291,17 @@ class Conversations:
                 f"If that window is frozen, `orchestrator chat --resume {head.id} --take-over` takes the turn over."
             )
             raise Conflict(window, f"Wait for it there, or stop it there. {frozen}")
+
+
+def storable(event: Said) -> Said:
+    """Return what a person said. Raises `UsageError` if it would not come back from the journal as it is."""
+    try:
+        whole = EVENT.validate_json(EVENT.dump_json(event)) == event
+    except ValueError:
+        whole = False
+    if not whole:
+        raise UsageError("This holds half a character or an endless number, which cannot be kept.", "Say it without.")
+    return event
 
 
 def new_id(kind: str) -> str:

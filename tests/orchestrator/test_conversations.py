@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import anyio
 import pytest
@@ -36,6 +37,7 @@ from orchestrator.models.scripted import Line, ScriptedModel, asks, says
 from orchestrator.policy.rules import Policy, Rule
 from orchestrator.ports import Desk, Model, Store, TurnRef
 from orchestrator.store.memory import MemoryStore
+from orchestrator.store.sqlite import SqliteStore
 from orchestrator.tools.scripted import ScriptedToolbox, offered
 from tests.orchestrator.playing import call
 
@@ -128,6 +130,28 @@ async def test_an_empty_message_is_refused_without_a_request(content: tuple[Text
             await one.conversations.start_turn(content)
         assert await one.conversations.heads() == []
         assert one.model.requests == []
+
+
+async def test_what_could_not_be_read_again_is_refused_and_nothing_changes(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "journal.db")
+    async with house(asks([call("a")]), says("Ok."), store=store) as one:
+        with pytest.raises(UsageError, match="half a character"):
+            await one.conversations.start_turn((Text(text="half \udcff a character"),))
+        assert await one.conversations.heads() == []
+        started = await one.conversations.start_turn(HELLO)
+        await one.seen(started, ApprovalRequested)
+        with pytest.raises(UsageError):
+            await one.conversations.decide(started.conversation_id, "a", allowed=False, note="\udcff")
+        with pytest.raises(UsageError):
+            await one.conversations.decide(started.conversation_id, "a", True, arguments={"x": float("inf")})
+        await one.conversations.decide(started.conversation_id, "a", allowed=True)
+        assert (await one.ended(started))[-1] == TurnFinished(reason="done")
+        for number in (0, -1):
+            with pytest.raises(UsageError, match="counted from 1"):
+                await one.conversations.fork(started.conversation_id, number)
+        copy = await one.conversations.fork(started.conversation_id, 10**30)
+        assert len(await one.conversations.events(copy)) == len(await one.conversations.events(started.conversation_id))
+    await store.close()
 
 
 async def test_a_call_that_no_rule_allows_waits_for_a_human_and_then_runs() -> None:
