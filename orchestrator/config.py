@@ -252,6 +252,8 @@ def read(file: Path, origin: Origin, env: Mapping[str, str]) -> Config:
         config = Config.model_validate(values | {"source": str(file), "origin": origin})
     except ValidationError as failure:
         raise sheet.wrong([problem(error) for error in failure.errors()]) from None
+    if nameless := [(("mcpServers", name), "a server needs a name") for name in config.mcp_servers if not name.strip()]:
+        raise sheet.wrong(nameless)
     servers = {name: placed(server, file.parent) for name, server in config.mcp_servers.items()}
     active = any(not server.disabled for server in servers.values())
     needs_trust = origin == "project" and bool(active or moves or config.model.base_url)
@@ -309,6 +311,8 @@ def problem(error: ErrorDetails) -> tuple[KeyPath, str]:
         return path, unknown_key(path)
     text = error["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("a valid tuple", "a list")
     text = text.replace("is not a valid path for <class 'pathlib.Path'>", "should be a path")
+    if error["type"] == "string_too_short":
+        return path, "should not be empty"
     found = json_type(cast("JsonValue", error["input"]))
     return path, text if error["type"] == "value_error" else f"{text}, and is {found}"
 

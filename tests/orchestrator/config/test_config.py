@@ -121,6 +121,8 @@ def test_a_disabled_server_needs_no_variables(tmp_path: Path, env: dict[str, str
         ('{\n\n"servers": {}}', ":3: servers: unknown key; servers stand under 'mcpServers'"),
         ('{"mcp_servers": {}}', ":1: mcp_servers: unknown key; servers stand under 'mcpServers'"),
         ('{"fingerprint": "x"}', ":1: fingerprint: unknown key"),
+        ('{"mcpServers": {\n"": {"command": "x"}}}', ":2: mcpServers.: a server needs a name"),
+        ('{\n"model": {"name": ""}}', ":2: model.name: should not be empty"),
         ('{"context": {"a": 1}}', ":1: context.a: unknown key; nothing can be set here yet"),
         (
             '{"mcpServers": {"a": {"command": "x",\n"args": "y"}}}',
