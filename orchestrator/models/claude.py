@@ -51,6 +51,7 @@ class ClaudeModel:
         with failures.translated(str(sdk.base_url), self._heard):
             async with sdk.beta.messages.stream(**wire.body(request)) as stream:
                 self._heard(stream.response.headers)
+                failures.check_stream(str(sdk.base_url), stream.response.headers)
                 heard = Heard(emit)
                 async for event in stream:
                     await heard.hear(event)

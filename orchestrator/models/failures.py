@@ -92,6 +92,14 @@ def status_error(error: APIStatusError, endpoint: str) -> ModelError:
     return ModelRejected(f"{endpoint} does not accept the request ({said}).", advice)
 
 
+def check_stream(endpoint: str, headers: Mapping[str, str]) -> None:
+    """Raise `ModelCut` if a server answers with a page, not a stream (the clouds' has a type of its own)."""
+    kind = headers.get("content-type", "")
+    if kind.startswith(("text/", "application/json")) and not kind.startswith("text/event-stream"):
+        advice = "Check that ANTHROPIC_BASE_URL is a Messages API."
+        raise ModelCut(f"{endpoint} answered with {kind}, which is not the Messages API.", advice)
+
+
 def short(error: APIStatusError) -> str:
     """Return what the provider said, in one short line; of a proxy's web page no more than that it is one."""
     text = " ".join((error.api_message or error.message or "").split())

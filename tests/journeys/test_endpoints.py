@@ -122,7 +122,7 @@ CUT = 'event: message_start\ndata: {"type": "message_start", "message": {"id": "
         (reply("401 Unauthorized", refusal("authentication_error", "invalid key")), "key", "ANTHROPIC_API_KEY"),
         (reply("529 Overloaded", refusal("overloaded_error", "Overloaded")), "529", "Try again"),
         (reply("200 OK", CUT, "text/event-stream"), "answer", "--resume"),
-        (reply("200 OK", "<html>Hello</html>", "text/html"), "answer", "--resume"),
+        (reply("200 OK", "<html>Hello</html>", "text/html"), "text/html", "ANTHROPIC_BASE_URL"),
     ],
     ids=["refuses the key", "is overloaded", "cuts the stream", "is something else"],
 )
