@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import ModelCut
+from orchestrator.errors import ModelCut, ModelRejected
 from orchestrator.events import TextDelta, ThinkingDelta, ToolInputDelta
 from orchestrator.messages import Answer, Request
 from orchestrator.models import failures, wire
@@ -31,6 +31,10 @@ CREDENTIALS = (
 """Where the SDK looks for a credential, in its order."""
 
 
+MOVED = "bound to a different conversation"
+"""How the API refuses thinking that was made with other tools, another system prompt or another history."""
+
+
 def has_credentials(env: Mapping[str, str]) -> bool:
     """Return whether the environment holds something to sign in with."""
     return any(env.get(name) for name in CREDENTIALS)
@@ -45,11 +49,25 @@ class ClaudeModel:
         self._endpoint = endpoint or Endpoint()
         self._heard = heard
         self._sdk: AsyncAnthropic | None = None
+        self._forgiving = set[str]()
+        """Models whose thinking is let go where tools or system prompt are not those that it was made with."""
 
     async def ask(self, request: Request, emit: Emit) -> Answer:
+        try:
+            return await self._asked(request, emit)
+        except ModelRejected as refused:  # a server came or went, a tool was denied: that must not end a conversation
+            if request.model in self._forgiving or MOVED not in str(refused):
+                raise
+        self._forgiving.add(request.model)
+        return await self._asked(request, emit)
+
+    async def _asked(self, request: Request, emit: Emit) -> Answer:
         sdk = self._client()
+        body = wire.body(request)
+        if request.model in self._forgiving:
+            body = wire.forgiving(body)
         with failures.translated(str(sdk.base_url), self._heard):
-            async with sdk.beta.messages.stream(**wire.body(request)) as stream:
+            async with sdk.beta.messages.stream(**body) as stream:
                 self._heard(stream.response.headers)
                 failures.check_stream(str(sdk.base_url), stream.response.headers)
                 heard = Heard(emit)

@@ -40,6 +40,7 @@ STOPS: dict[str | None, Stop] = {
 }
 ANSWERING = ("message", "fallback_message")
 """The passes of a request that write the answer; others make the context smaller, or advise."""
+BINDING = "thinking-binding-controls-2026-08-01"
 EPHEMERAL = {"type": "ephemeral"}
 
 
@@ -64,6 +65,16 @@ def body(request: Request) -> Wire:
     if request.tools:
         fields["tools"] = [definition(tool) for tool in request.tools]
     return fields
+
+
+def forgiving(fields: Wire) -> Wire:
+    """Return the arguments so that thinking whose prefix changed is dropped by the API instead of refused."""
+    thinking = {
+        "type": "adaptive",
+        **fields.get("thinking", {}),
+        "block_binding": {"prefix_mismatch_behavior": "drop_block"},
+    }
+    return fields | {"thinking": thinking, "betas": [BINDING]}
 
 
 def definition(tool: Tool) -> Wire:
