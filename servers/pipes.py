@@ -27,7 +27,7 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 from mcp.server import MCPServer
 from mcp.shared.message import SessionMessage
-from mcp.types import INVALID_REQUEST, JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
+from mcp.types import INVALID_REQUEST, ErrorData, JSONRPCError, JSONRPCRequest, JSONRPCResponse, jsonrpc_message_adapter
 
 from servers.encoded import line as line_of
 from servers.room import HELD, Arriving, Hold
@@ -58,32 +58,47 @@ async def serve_pipes(server: MCPServer) -> None:
         with anyio.CancelScope() as serving, on_stop(lambda: loop.call_soon_threadsafe(serving.cancel)):
             pipes, arriving = _Pipes(read_from, write_to, serving.cancel), Arriving()
             lines, received = anyio.create_memory_object_stream[Incoming]()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_receive, pipes, lines, arriving)
-                async with received, _Sending(pipes, tasks, arriving) as sending:
-                    await inner.run(received, sending, inner.create_initialization_options())
+            async with anyio.create_task_group() as tasks, received, _Sending(pipes, tasks, arriving) as sending:
+                tasks.start_soon(_receive, pipes, lines, arriving, sending)
+                await inner.run(received, sending, inner.create_initialization_options())
 
 
-async def _receive(pipes: _Pipes, lines: MemoryObjectSendStream[Incoming], arriving: Arriving) -> None:
-    """Pass on what the client sends; what is no message is passed on as the error that it is, as the SDK does."""
+async def _receive(
+    pipes: _Pipes, lines: MemoryObjectSendStream[Incoming], arriving: Arriving, sending: _Sending
+) -> None:
+    """Pass on what the client sends; a request that cannot be read is answered, what is no message at all passed on."""
     async with lines:
         async for line in pipes:
-            message, size = _message(line), len(line)
+            message = line if isinstance(line, JSONRPCError) else _message(line)
+            size = len(line) if isinstance(line, str) else 0
             del line  # a large one is not kept here while it is worked on
             if isinstance(message, SessionMessage) and isinstance(message.message, JSONRPCRequest):
                 await arriving.room(message.message.id, size)
             try:
-                await lines.send(message)
-            except anyio.BrokenResourceError:  # nobody reads any more
+                if isinstance(message, JSONRPCError):
+                    await sending.send(SessionMessage(message))
+                else:
+                    await lines.send(message)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody reads any more
                 return
             del message
 
 
-def _message(line: str) -> Incoming:
+def _message(line: str) -> Incoming | JSONRPCError:
     try:
         return SessionMessage(jsonrpc_message_adapter.validate_json(line, by_name=False))
     except ValueError as error:
-        return error
+        found = _ID_AHEAD.search(line[:_EDGE].encode()) or _ID_BEHIND.search(line[-_EDGE:].encode())
+        if found is None or '"method"' not in line:
+            return error
+        return _refusal(
+            found[1], "invalid: the message is no JSON-RPC request in Unicode text. Send it in another form."
+        )
+
+
+def _refusal(identity: bytes, text: str) -> JSONRPCError:
+    """Return the answer to the request whose id stands there as JSON."""
+    return JSONRPCError(jsonrpc="2.0", id=json.loads(identity), error=ErrorData(code=INVALID_REQUEST, message=text))
 
 
 class _Sending:
@@ -163,7 +178,7 @@ def _own(fd: int, flags: int) -> Generator[int]:
 
 
 class _Pipes:
-    """Lines in, lines out; a line that is too long is answered here and not kept in memory."""
+    """Lines in, lines out; a line that is too long is refused here and not kept in memory."""
 
     def __init__(self, read_from: int, write_to: int, gone: Callable[[], object]) -> None:
         """`gone` is called when the client has closed its end of what we write to."""
@@ -173,12 +188,14 @@ class _Pipes:
         self._writing = anyio.Lock()
         self._room = _widened(write_to)
 
-    async def __aiter__(self) -> AsyncGenerator[str]:
+    async def __aiter__(self) -> AsyncGenerator[str | JSONRPCError]:
         held = bytearray()
         while chunk := await self._read():
             if len(held) + len(chunk) > LONGEST_MESSAGE and b"\n" not in chunk:
                 held += chunk
-                chunk = await self._refuse(held)  # leaves nothing held
+                chunk, refusal = await self._pass_over(held)  # leaves nothing held
+                if refusal is not None:
+                    yield refusal
             searched = len(held)
             held += chunk
             while (end := held.find(b"\n", searched)) >= 0:
@@ -223,8 +240,8 @@ class _Pipes:
             with contextlib.suppress(BlockingIOError):  # the client may have made it so
                 return os.read(self._read_from, _CHUNK)
 
-    async def _refuse(self, begun: bytearray) -> bytes:
-        """Pass over the rest of a message that is too long, answer it, and return what follows it."""
+    async def _pass_over(self, begun: bytearray) -> tuple[bytes, JSONRPCError | None]:
+        """Pass over the rest of a message that is too long; return what follows it, and its answer."""
         size, head, tail = len(begun), bytes(begun[:_EDGE]), bytes(begun[-_EDGE:])
         begun.clear()
         after = b""
@@ -236,12 +253,8 @@ class _Pipes:
             if end >= 0:
                 break
         found = _ID_AHEAD.search(head) or _ID_BEHIND.search(tail)
-        if found is not None:
-            text = f"too_large: the message has {size} bytes, at most {LONGEST_MESSAGE} are read. Send it in parts."
-            error = {"code": INVALID_REQUEST, "message": text}
-            answer = json.dumps({"jsonrpc": "2.0", "id": json.loads(found[1]), "error": error})
-            await self.write(answer.encode() + b"\n")
-        return after
+        text = f"too_large: the message has {size} bytes, at most {LONGEST_MESSAGE} are read. Send it in parts."
+        return after, _refusal(found[1], text) if found else None
 
 
 def _ready(fd: int) -> bool:

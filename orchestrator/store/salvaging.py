@@ -157,6 +157,7 @@ def build(target: Path, wreck: _Wreck, names: Iterable[str]) -> None:
     """Write the conversations into a new file, which is there as a whole or not at all."""
     part = target.with_name(f"{target.name}.part")
     part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
     try:
         with closing(apsw.Connection(str(part))) as database:
             migrating.migrate(database)

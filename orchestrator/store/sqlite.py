@@ -40,6 +40,8 @@ class SqliteStore:
     def __init__(self, path: Path, patience_ms: int = 5_000) -> None:
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                path.touch(mode=0o600)  # nobody else's business; SQLite gives its log the same mode
             writing = _open(path, patience_ms)
             self._reading = _open(path, patience_ms)
         self._path = path

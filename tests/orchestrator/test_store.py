@@ -56,6 +56,15 @@ async def test_what_is_appended_comes_back_equal_and_numbered(store: Store) -> N
     assert await store.events("c", after=2) == recorded[1:]
 
 
+async def test_a_history_is_its_owners_alone(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "deep" / "journal.db")
+    await store.create("c")
+    modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "deep").iterdir()}
+    await store.close()
+    assert {"journal.db", "journal.db-wal"} <= set(modes)
+    assert not any(modes.values()), modes
+
+
 async def test_concurrent_appends_leave_no_gap(store: Store) -> None:
     await store.create("c")
     turn = await begun(store, "c", "t", HELLO)

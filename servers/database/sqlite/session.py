@@ -102,7 +102,7 @@ class SqliteSession:
         self.writer = self.opened(writable=True)
         try:
             return changed(self.writer, change)
-        except (apsw.Error, ValueError, TypeError, OverflowError) as error:
+        except (apsw.Error, ValueError, TypeError, OverflowError, KeyError) as error:
             if isinstance(error, apsw.AuthError):
                 raise Refused(f"{error}. {ddl_advice(change.allow_ddl)}") from None
             raise explained(error, change.statement, catalog.names(self.reader)) from None
@@ -136,7 +136,7 @@ class SqliteSession:
             yield cursor
         except UnicodeDecodeError:
             raise
-        except (apsw.Error, ValueError, TypeError, OverflowError) as error:
+        except (apsw.Error, ValueError, TypeError, OverflowError, KeyError) as error:
             raise explained(error, statement, catalog.names(connection)) from None
         finally:
             cursor.close(True)

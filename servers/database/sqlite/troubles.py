@@ -45,6 +45,8 @@ def explained(error: Exception, statement: Statement, names: Sequence[str]) -> D
             return Conflict(f"{text}. Nothing was changed.")
         case apsw.CorruptError() | apsw.NotADBError() | apsw.IOError() | apsw.CantOpenError():
             return Unavailable(f"The database file cannot be read: {text}. Ask the operator.")
+        case KeyError():
+            return WrongStatement(f"params has no value named {text}. Give one for each name in the statement.")
         case apsw.BindingsError():
             return WrongStatement(f"{text} Give one value in params for each ? or :name.")
         case _:

@@ -201,3 +201,11 @@ async def test_a_long_call_tells_that_it_runs(world: Postgres) -> None:
     async with asking(parse(world.reader), Bounds(seconds=10)) as client:
         await client.call_tool("db_query", {"sql": "SELECT pg_sleep(1.5)"}, progress_callback=progress)
     assert told
+
+
+@pytest.mark.parametrize("params", [{}, {"b": 1}, {"1": 1}])
+async def test_a_name_that_params_does_not_have_is_told(tmp_path: Path, params: dict[str, int]) -> None:
+    async with asking(parse(f"{sqlite_file(tmp_path / 'world.db')}:rw"), confirm="allow") as client:
+        for tool, sql in (("db_query", "SELECT ?1, :a"), ("db_execute", "DELETE FROM victim WHERE id = ?1 OR id = :a")):
+            said = await refusal(client, tool, {"sql": sql, "params": params})
+            assert said.startswith("invalid: params has no value named '"), said

@@ -197,6 +197,28 @@ def test_a_message_that_is_too_long_is_answered_and_the_next_call_works(tmp_path
         assert [raw.read()["id"], raw.read()["id"]] == [7, 3]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"echo","arguments":{"text":"\ud800"}}}',
+        r'{"method":"tools/call","params":{"name":"echo","arguments":{"text":"\udfff","id":9}},"jsonrpc":"2.0","id":5}',
+        '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":{"name":"echo","arguments":{"text":1e999999}',
+        '{"jsonrpc":"2.0","id":5,"method":7,"params":{}}',
+        '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":[1]}',
+        '{"jsonrpc":"2.0","id":5,"method":"tools/call","params":' + "[" * 5_000 + "}",
+    ],
+    ids=["half a pair", "other half", "broken off", "method", "params", "deep"],
+)
+def test_a_request_that_cannot_be_read_is_answered(tmp_path: Path, line: str) -> None:
+    with served(sample(tmp_path)) as server:
+        raw = Raw(server)
+        raw.write(line)
+        answer = raw.read()
+        assert (answer["id"], answer["error"]["code"]) == (5, -32600)
+        assert answer["error"]["message"].startswith("invalid: ")
+        assert raw.echo(6, "next") == "next"
+
+
 def test_a_long_message_passes_whole(tmp_path: Path) -> None:
     text = "ü" * 2_000_000
     with served(sample(tmp_path)) as server:
