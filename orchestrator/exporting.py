@@ -32,9 +32,14 @@ def as_markdown(events: Sequence[Recorded]) -> str:
     calls: dict[str, Call] = {}
     parts: list[str] = []
     for recorded in events:
-        if isinstance(recorded.event, StepFinished):
-            calls |= {call.id: call for call in recorded.event.message.calls}
-        parts += told(recorded.event, calls)
+        match event := recorded.event:
+            case StepFinished():
+                calls |= {call.id: call for call in event.message.calls}
+            case ApprovalResolved(call_id=edited) if event.arguments is not None and edited in calls:
+                calls[edited] = calls[edited].model_copy(update={"arguments": event.arguments})
+            case _:
+                pass
+        parts += told(event, calls)
     return "\n\n".join(part for part in parts if part.strip()) + "\n"
 
 
@@ -49,7 +54,8 @@ def told(event: DurableEvent | LiveEvent, calls: dict[str, Call]) -> Iterable[st
             return [text_of(event.message.content)]
         case ApprovalResolved():
             who = {"user": "by the user", "rule": f"by a rule: {event.rule}", "automatic": "beforehand"}[event.by]
-            verdict = f"{'Allowed' if event.allowed else 'Denied'} {who}."
+            edited = ", with other arguments" if event.arguments is not None else ""
+            verdict = f"{'Allowed' if event.allowed else 'Denied'} {who}{edited}."
             return [f"*{verdict} {event.note}*".replace(" *", "*")]
         case ToolFinished():
             return [called(calls.get(event.call_id), event.result)]

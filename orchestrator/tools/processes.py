@@ -77,7 +77,7 @@ def found(command: str, path: str, cwd: str | None) -> str:
         raise CannotStart("spawn", f"the program {str(whole)!r} {what}", "Correct `command` in the config.")
     if place := shutil.which(command, path=path):
         return os.path.abspath(place)
-    folders = [folder for folder in path.split(os.pathsep) if folder]
+    folders = list(dict.fromkeys(folder for folder in path.split(os.pathsep) if folder))
     near = difflib.get_close_matches(command, names_in(folders), n=1, cutoff=0.75)
     hint = f" There is {near[0]!r}: is that the one?" if near else ""
     raise CannotStart(
