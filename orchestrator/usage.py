@@ -28,18 +28,13 @@ class Bill:
 
     def after(self, step: StepFinished) -> Bill:
         """Return the bill with a step on it, and all that the step used."""
-        bill = self
-        for one in step.beside:
+        bill = replace(self, steps=self.steps + 1)
+        for one in step.spent:
             bill = bill.with_tokens(one.model, one.usage)
-        return bill.with_step(step.model, step.usage)
-
-    def with_step(self, model: str, tokens: Usage) -> Bill:
-        """Return the bill with one more request on it."""
-        bill = self.with_tokens(model, tokens)
-        return replace(bill, steps=self.steps + 1)
+        return bill
 
     def with_tokens(self, model: str, tokens: Usage) -> Bill:
-        """Return the bill with more tokens on it, of a request that it has already or that is no step."""
+        """Return the bill with what one request used on it."""
         price = dollars(model, tokens)
         return replace(
             self,

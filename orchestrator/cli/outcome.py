@@ -82,7 +82,7 @@ class Tally:
         match event := recorded.event:
             case StepFinished():
                 self._text, self._model = event.message.text or self._text, event.model
-                self._usage += event.usage
+                self._usage = sum((one.usage for one in event.spent), self._usage)
                 self._calls |= {call.id: call for call in event.message.calls}
             case ToolStarted():
                 self._why[event.call_id] = event.why

@@ -145,7 +145,7 @@ class Screen:
 
     def _stepped(self, event: StepFinished) -> list[Piece]:
         """The words are complete: show what the stream did not bring, and end the line."""
-        self._bill, self._steps = self._bill.with_step(event.model, event.usage), event.step
+        self._bill, self._steps = self._bill.after(event), event.step
         whole, self._spoken, spoken = streamed(event.message.text), "", self._spoken
         missing = "" if spoken and not whole.startswith(spoken) else whole[len(spoken) :]
         for call in event.message.calls:

@@ -146,7 +146,13 @@ def price_list() -> int:
     width = max(map(len, known.models))
     for model, tiers in known.models.items():
         rows += [f"{model.ljust(width)}  {tier_row(tier)}" for tier in tiers]
-    rows += ["", "Sources:", *(f"  {source}" for source in known.sources)]
+    rows += [
+        "",
+        f"a web search by the provider: ${known.web_search:g}",
+        "",
+        "Sources:",
+        *(f"  {source}" for source in known.sources),
+    ]
     sys.stdout.writelines(f"{row}\n" for row in rows)
     return 0
 

@@ -67,7 +67,7 @@ class _Lines:
                 pass
 
     def _stepped(self, event: StepFinished) -> Iterator[str]:
-        self._bill = self._bill.with_step(event.model, event.usage)
+        self._bill = self._bill.after(event)
         self._calls |= {call.id: call for call in event.message.calls}
         if words := clean(event.message.text).strip():
             yield ""
