@@ -22,6 +22,7 @@ from servers.encoded import Sparing
 from servers.gate import Allowance, Gate, Holding
 from servers.hosting import listen, serve_http
 from servers.logs import Lines, start_logging
+from servers.memory import give_back_early, settle
 from servers.pipes import serve_pipes
 from servers.posture import posture, refused
 from servers.settings import CannotServe as CannotServe
@@ -75,12 +76,14 @@ def parser(program: Program) -> argparse.ArgumentParser:
 
 def serve(name: str, parts: Sequence[Part], options: argparse.Namespace) -> int:
     """Serve `parts` as the program `name` with the common `options`, and return the exit code."""
+    give_back_early()
     try:
         common = settings(options)
         lines = start_logging(common.log_level, common.log_format)
         servers = {part.program.name: _build(part, common, lines) for part in parts}
         if common.check:
             return _print_posture(parts, servers, common)
+        settle()
         return _serve(name, servers, common, lines)
     except* CannotServe as refusal:
         reason = str(next(_leaves(refusal)))

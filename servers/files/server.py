@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from servers.files.folder import Folder
-from servers.files.memory import give_back_early, settle
 from servers.files.opening import kernel_opens
 from servers.files.protected import Protection
 from servers.files.protocol.confirming import Asking, Policy
@@ -84,14 +83,13 @@ def _add_options(line: argparse.ArgumentParser) -> None:
 
 
 def _build(options: argparse.Namespace) -> FilesServer:
-    give_back_early()
     if options.quota < 0:
         raise CannotServe("--quota takes megabytes, 0 or more.")
     if options.watch and find_spec("watchfiles") is None:
         raise CannotServe("--watch needs the package watchfiles: install it, or leave --watch out.")
     try:
         refuse_secrets(parse_roots(options.roots), getattr(options, "secret_files", ()))
-        server = build(
+        return build(
             options.roots,
             allow=options.allow,
             confirm=options.confirm,
@@ -102,8 +100,6 @@ def _build(options: argparse.Namespace) -> FilesServer:
         )
     except BadRoot as refusal:
         raise CannotServe(str(refusal)) from None
-    settle()
-    return server
 
 
 def _posture(options: argparse.Namespace) -> dict[str, object]:

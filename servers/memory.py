@@ -12,7 +12,7 @@ import gc
 import sys
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
-LARGE = 8 * 1024 * 1024
+LARGE = 2 * 1024 * 1024
 """Bytes from which a piece is taken from, and given back to, the system on its own.
 
 With less, every answer of a megabyte gives its memory back and takes it again, which is a quarter of its time.
