@@ -37,7 +37,7 @@ LONGEST_MESSAGE = 6 * 1024 * 1024
 _CHUNK = 64 * 1024
 _AT_ONCE = getattr(select, "PIPE_BUF", 512)  # a pipe that is ready takes that much without making the writer wait
 _WIDEST = 1024 * 1024  # what Linux lets everyone ask for
-_LARGE = 1024 * 1024  # bytes of a message whose memory is given back at once
+_SWEPT = 3 * 1024 * 1024  # bytes of long messages after which their memory is given back
 _EDGE = 4096  # of a message that is too long, kept to find its id
 _ID = r'"id"\s*:\s*("(?:[^"\\]|\\.){0,200}"|-?\d{1,20})'
 _ID_AHEAD = re.compile(rf"^\s*\{{(?:(?!\"params\").)*?{_ID}".encode(), re.DOTALL)
@@ -149,13 +149,16 @@ class _Sending:
         await self.aclose()
 
     async def _write_queued(self) -> None:
+        unswept = 0
         async with self._queued:
             async for data, hold in self._queued:
                 await self._pipes.write(data)
                 self._waiting -= 1
-                if len(data) > _LARGE:
-                    del data
+                unswept += len(data)
+                del data
+                if unswept > _SWEPT:
                     gc.collect(1)  # the SDK leaves its copies in a cycle, and a few of these would add up
+                    unswept = 0
                 if hold is not None:
                     hold.give_back()
 
