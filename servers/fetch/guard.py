@@ -21,6 +21,11 @@ from servers.fetch.addresses import Ground
 from servers.fetch.failures import Denied, Unavailable
 
 LOOKUP_SECONDS = 5.0
+CLOSED_PORT = "Port {} is not allowed. Ask for the page at the usual port; the operator opens others with --allow-port."
+NOT_PUBLIC = (
+    "{} is not a public address. Only pages on the public internet can be fetched; the operator opens networks with "
+    "--allow-cidr."
+)
 SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
 
 
@@ -95,14 +100,14 @@ class Guard(httpcore2.AsyncNetworkBackend):
 
     async def _vetted(self, host: str, port: int) -> Sequence[str]:
         if not self._ports.admit(port) and (self._ports.extra or not self._ground.allowed):
-            raise Denied(f"Port {port} is not allowed. Ask for the page at the usual port.")
+            raise Denied(CLOSED_PORT.format(port))
         try:
             with anyio.fail_after(LOOKUP_SECONDS):
                 addresses = await self._resolver.lookup(host, port)
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             raise Unavailable(f"There is no host {host}, or its name server is silent. Check the spelling.") from None
         if not addresses or not all(self._ground.admits(address) for address in addresses):
-            raise Denied(f"{host} is not a public address. Only pages on the public internet can be fetched.")
+            raise Denied(NOT_PUBLIC.format(host))
         if not self._ports.admit(port) and not all(self._ground.opens(address) for address in addresses):
-            raise Denied(f"Port {port} is not allowed. Ask for the page at the usual port.")
+            raise Denied(CLOSED_PORT.format(port))
         return addresses
