@@ -171,7 +171,7 @@ def one_pass(kind: str, tokens: int, **more: str) -> dict[str, Any]:
 async def test_what_the_passes_of_an_answer_used_is_billed_each_by_its_model() -> None:
     advice = one_pass("advisor_message", 500, model="claude-fable-5-2")
     passes = [one_pass("compaction", 1000), advice, one_pass("message", 20), one_pass("message", 30)]
-    used = {"input_tokens": 50, "iterations": passes, "server_tool_use": {"web_search_requests": 2}}
+    used: dict[str, Any] = {"input_tokens": 50, "iterations": passes, "server_tool_use": {"web_search_requests": 2}}
     answer = await asked(streamed(BEGIN + text(0, "so") + end(**used)))
     opus = "claude-opus-5-5"
     assert [(one.model, one.usage.input_tokens) for one in answer.beside] == [
@@ -180,7 +180,7 @@ async def test_what_the_passes_of_an_answer_used_is_billed_each_by_its_model() -
         (opus, 20),
     ]
     assert (answer.usage.input_tokens, answer.usage.web_searches) == (30, 2)
-    single = {"input_tokens": 50, "output_tokens": 7, "iterations": [one_pass("message", 50)]}
+    single: dict[str, Any] = {"input_tokens": 50, "output_tokens": 7, "iterations": [one_pass("message", 50)]}
     answer = await asked(streamed(BEGIN + text(0, "so") + end(**single)))
     assert (answer.usage.output_tokens, answer.beside) == (7, ())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -227,7 +228,7 @@ async def test_many_calls_run_at_the_same_time_but_not_more_than_allowed(tmp_pat
         done: list[str] = []
 
         async def meeter(name: str, others: list[str], patience: float = 20) -> None:
-            words = {"name": name, "others": others, "patience": patience}
+            words: dict[str, Any] = {"name": name, "others": others, "patience": patience}
             done.append(await said_by(box, "suite__meet", folder=str(tmp_path), **words))
 
         with anyio.fail_after(60):
